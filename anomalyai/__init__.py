@@ -1,0 +1,1 @@
+"""Detection core: records, features, detectors, calibration and evaluation."""

@@ -1,0 +1,1 @@
+"""Seeded, labelled event simulators that send through the client."""

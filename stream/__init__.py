@@ -1,0 +1,1 @@
+"""Durable stream runtime: admission, log, engine, alerts and settings."""

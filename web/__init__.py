@@ -1,0 +1,1 @@
+"""Flask and WebSocket server, live page and command line."""
