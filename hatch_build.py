@@ -45,7 +45,7 @@ class FrontendHook(BuildHookInterface[Any]):
         except (AssetError, OSError, ImportError, subprocess.TimeoutExpired) as error:
             if os.environ.get("ANOMALYAI_REQUIRE_ASSETS") == "1":
                 raise
-            self.app.display_warning(f"live charts will use Plotly, since uPlot could not be fetched: {error}")
+            self.app.display_warning(f"uPlot could not be fetched, the live charts use Plotly: {error}")
 
 
 def is_current(source: Path, target: Path) -> bool:
