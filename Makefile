@@ -20,6 +20,9 @@ key = $(shell cat $(1) $(INPUTS) 2>/dev/null | cksum | tr ' ' -)
 RUN := $(VENV)/.run-$(call key,run.lock)
 TEST := $(VENV)/.test-$(call key,test.lock)
 
+# Bytecode is kept: without it each start of the server spends ten seconds more on imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint lock clean browser
 
 demo: $(RUN)
