@@ -1,0 +1,144 @@
+"""A fitted isolation forest as arrays: heaps where its trees are shallow, a node list where they are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyai.detectors.isolation_forest_kernel import score_heaps, score_nodes
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import IsolationForest
+
+DEEPEST_HEAP = 10  # a heap doubles with each level; past this a tree no longer fits the first-level cache
+
+
+@dataclass(frozen=True)
+class Heaps:
+    """Trees as complete binary heaps of one depth; arrays as in `score_heaps`."""
+
+    features: NDArray[np.uint16]
+    thresholds: NDArray[np.float32]
+    lengths: NDArray[np.float64]
+    mean_length: float
+
+    def score(self, rows: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
+        """Write the score of each row to `scores`."""
+        score_heaps(rows, self.features, self.thresholds, self.lengths, self.mean_length, scores)
+
+
+@dataclass(frozen=True)
+class NodeList:
+    """Trees of any depth as one list of nodes; arrays as in `score_nodes`."""
+
+    roots: NDArray[np.int64]
+    depths: NDArray[np.int64]
+    features: NDArray[np.uint16]
+    thresholds: NDArray[np.float32]
+    children: NDArray[np.int64]
+    lengths: NDArray[np.float64]
+    mean_length: float
+
+    def score(self, rows: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
+        """Write the score of each row to `scores`."""
+        score_nodes(
+            rows,
+            self.roots,
+            self.depths,
+            self.features,
+            self.thresholds,
+            self.children,
+            self.lengths,
+            self.mean_length,
+            scores,
+        )
+
+
+def lay_out(estimator: IsolationForest) -> Heaps | NodeList:
+    """Return the layout that suits the depth of the estimator's trees."""
+    nodes = _node_list(estimator)
+    return _heaps(nodes) if nodes.depths.max(initial=0) <= DEEPEST_HEAP else nodes
+
+
+def average_path_length(n: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean length of an unsuccessful search among `n` records (Liu et al. 2008, equation 1)."""
+    count = np.maximum(n, 3).astype(np.float64)
+    length = 2.0 * (np.log(count - 1.0) + np.euler_gamma) - 2.0 * (count - 1.0) / count
+    return np.where(n <= 1, 0.0, np.where(n == 2, 1.0, length))
+
+
+def _node_list(estimator: IsolationForest) -> NodeList:
+    width = estimator.n_features_in_
+    parts: list[tuple[NDArray[np.uint16], NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]] = []
+    roots: list[int] = []
+    depths: list[int] = []
+    offset = 0
+    for fitted, columns in zip(estimator.estimators_, estimator.estimators_features_, strict=True):
+        tree = fitted.tree_
+        leaf = tree.children_left < 0
+        mirrored = ~leaf & tree.missing_go_to_left.astype(bool)
+        own = np.arange(tree.node_count)
+        left = np.where(leaf, own, tree.children_left)
+        right = np.where(leaf, own, tree.children_right)
+        children = np.where(
+            mirrored[:, None], np.stack([right, left], axis=1), np.stack([left, right], axis=1)
+        )
+        below = _float32_not_above(tree.threshold)
+        above = _next_up(below)
+        feature = np.where(leaf, 0, columns[np.maximum(tree.feature, 0)]) + width * mirrored
+        node_depths = tree.compute_node_depths()
+        length = node_depths + average_path_length(tree.n_node_samples) - 1.0
+        parts.append(
+            (
+                feature.astype(np.uint16),
+                np.where(mirrored, -above, below),
+                children + offset,
+                np.where(leaf, length, 0.0),
+            )
+        )
+        roots.append(offset)
+        depths.append(int(node_depths.max()) - 1)
+        offset += tree.node_count
+    expected = average_path_length(np.array([estimator.max_samples_]))[0]
+    features, thresholds, children, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return NodeList(
+        roots=np.array(roots),
+        depths=np.array(depths),
+        features=features,
+        thresholds=thresholds,
+        children=children,
+        lengths=lengths,
+        mean_length=float(len(roots) * expected),
+    )
+
+
+def _heaps(nodes: NodeList) -> Heaps:
+    """Lay every tree out as a complete heap of the deepest one's depth; below a leaf, all ends repeat it."""
+    depth = int(nodes.depths.max())
+    features = np.zeros((len(nodes.roots), 1 << depth), dtype=np.uint16)
+    thresholds = np.zeros(features.shape, dtype=np.float32)
+    at = nodes.roots[:, None]
+    for level in range(depth):
+        places = slice(1 << level, 2 << level)
+        features[:, places] = nodes.features[at]
+        thresholds[:, places] = nodes.thresholds[at]
+        at = nodes.children[at].reshape(len(at), -1)
+    return Heaps(features, thresholds, nodes.lengths[at], nodes.mean_length)
+
+
+def _float32_not_above(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the largest float32 not above each threshold: a float32 x has x <= either or x <= neither."""
+    with np.errstate(
+        over="ignore"
+    ):  # a threshold past the float32 range becomes infinite: nothing is beyond it
+        rounded = threshold.astype(np.float32)
+    return np.where(rounded > threshold, -_next_up(-rounded), rounded)
+
+
+def _next_up(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the smallest float32 above each x."""
+    with np.errstate(over="ignore"):  # past the largest comes infinity
+        return np.nextafter(x, np.float32(np.inf))
