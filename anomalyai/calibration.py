@@ -1,0 +1,106 @@
+"""From a raw score to a tail probability on clean traffic.
+
+One calibrator a raw score. It keeps a decayed histogram of the scores of records that were learnt (flagged
+ones are left out by the caller), and above a high quantile it extrapolates: the excesses over the quantile
+are taken as exponential with their own mean (peaks over threshold; Pickands 1975 with shape 0, which is
+what scores that behave like -log p have). So a score far beyond everything seen still gets a finite rarity,
+and one lucky maximum moves little.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 2048
+TAIL_QUANTILE = 0.98
+"""The extrapolated part starts where this share of clean scores lies below."""
+
+
+class TailCalibrator:
+    """Map raw scores to upper tail probabilities, in 0..1 exclusive.
+
+    Parameters
+    ----------
+    lowest, highest
+        The range of raw scores the histogram resolves; scores beyond it count in the outer bins.
+    half_life
+        Learnt records after which an old one counts half.
+    prior_scale
+        Mean excess assumed before anything was seen, worth `prior_weight` records.
+    """
+
+    def __init__(
+        self,
+        lowest: float,
+        highest: float,
+        *,
+        half_life: float = 50_000.0,
+        prior_scale: float = 1.0,
+        prior_weight: float = 20.0,
+    ) -> None:
+        self.lowest = lowest
+        self.highest = highest
+        self.half_life = half_life
+        self.prior_scale = prior_scale
+        self.prior_weight = prior_weight
+        self._width = (highest - lowest) / BINS
+        self._upper_edges = lowest + self._width * np.arange(1, BINS + 1)
+        self.weights: NDArray[np.float64] = np.zeros(BINS)
+        self.seen = 0
+        self._refresh()
+
+    def learn(self, raw: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> None:
+        """Add raw scores of learnt records, each counted once or by its weight."""
+        if len(raw) == 0:
+            return
+        bins = np.clip(((raw - self.lowest) / self._width).astype(np.int64), 0, BINS - 1)
+        self.weights *= 0.5 ** (len(raw) / self.half_life)
+        self.weights += np.bincount(bins, weights=weights, minlength=BINS)
+        self.seen += len(raw)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Rebuild the look-up tables; only this changes what `tail` answers."""
+        above = np.cumsum(self.weights[::-1])[::-1]
+        total = above[0]
+        # A prior of one record above everything keeps the tail of an unseen score away from zero.
+        self._survival = np.append(above, 0.0) / (total + 1.0) + 1.0 / (total + 1.0) * np.append(
+            np.ones(BINS), 1.0
+        )
+        cut = int(np.searchsorted(-above, -(1.0 - TAIL_QUANTILE) * total)) if total > 0 else 0
+        self._cut = min(cut, BINS - 1)
+        self._cut_value = self.lowest + self._width * self._cut
+        excess_weight = above[self._cut] if total > 0 else 0.0
+        centres = self._upper_edges[self._cut :] - self._width / 2 - self._cut_value
+        excess_sum = float(np.dot(self.weights[self._cut :], centres))
+        self._scale = (excess_sum + self.prior_weight * self.prior_scale) / (
+            excess_weight + self.prior_weight
+        )
+        self._cut_survival = (excess_weight + 1.0) / (total + 1.0)
+
+    def tail(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return P(score >= raw) for clean traffic, float64 in (0, 1]."""
+        position = np.clip((raw - self.lowest) / self._width, 0.0, BINS - 1e-9)
+        bins = position.astype(np.int64)
+        share = position - bins
+        inside = self._survival[bins] * (1.0 - share) + self._survival[bins + 1] * share
+        excess = np.maximum(raw - self._cut_value, 0.0) / self._scale
+        beyond = self._cut_survival * np.exp(-np.minimum(excess, 600.0))
+        return np.where(raw >= self._cut_value, beyond, inside)
+
+    def rarity(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return -log10 of the tail probability, 0 or more."""
+        return np.maximum(-np.log10(self.tail(raw)), 0.0)
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs, for `anomalyai.state`."""
+        return {"weights": self.weights, "seen": self.seen}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take a state; the parameters must be the ones it was made with."""
+        self.weights = np.asarray(state["weights"], dtype=np.float64)
+        self.seen = int(state["seen"])
+        self._refresh()

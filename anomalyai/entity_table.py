@@ -1,0 +1,151 @@
+"""A bounded table of entity profiles, keyed by stable 64-bit hashes.
+
+Layout: an array of buckets of `WAYS` slots each, as in a set-associative cache. A key can only stand in one
+bucket, so finding it costs at most `WAYS` comparisons, and evicting means replacing the bucket's least
+recently used slot: no chains, no tombstones, no clock. The table doubles while it may; at its bound the
+least recently used entity of a full bucket gives way and is counted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyai.detectors.compilation import compiled
+
+WAYS = 8
+_FIRST_BUCKETS = 128
+MAX_LOAD = 0.5
+"""Above this share of used slots the table doubles; buckets of 8 at half load overflow rarely."""
+
+
+class EntityTable:
+    """Profiles of up to about `max_entities` entities: `width` float32 statistics and a last time each.
+
+    Memory is `WAYS`-way slots of 24 + 4 * width bytes, at most four times `max_entities` / 2 slots; evictions
+    are counted in `evicted`. The rows are read and written by the compiled feature kernel.
+    """
+
+    def __init__(self, width: int, max_entities: int) -> None:
+        self.width = width
+        self.max_entities = max_entities
+        self.evicted = 0
+        self.used = 0
+        self._allocate(_FIRST_BUCKETS)
+
+    def _allocate(self, buckets: int) -> None:
+        slots = buckets * WAYS
+        self.keys: NDArray[np.uint64] = np.zeros(slots, dtype=np.uint64)
+        self.touched: NDArray[np.int64] = np.zeros(slots, dtype=np.int64)
+        self.last_s: NDArray[np.float64] = np.full(slots, np.nan)
+        self.stats: NDArray[np.float32] = np.zeros((slots, self.width), dtype=np.float32)
+
+    @property
+    def slots(self) -> int:
+        """Slots allocated."""
+        return len(self.keys)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes the arrays hold."""
+        return self.keys.nbytes + self.touched.nbytes + self.last_s.nbytes + self.stats.nbytes
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether the bound on entities lets the table double."""
+        return self.slots * MAX_LOAD < self.max_entities
+
+    @property
+    def room(self) -> int:
+        """New entities that may still be added before the table has to double."""
+        return int(self.slots * MAX_LOAD) - self.used if self.may_grow else np.iinfo(np.int64).max
+
+    def double(self) -> None:
+        """Move everything to twice as many slots."""
+        old = (self.keys, self.touched, self.last_s, self.stats)
+        self._allocate(2 * self.slots // WAYS)
+        lost = rehash(*old, self.keys, self.touched, self.last_s, self.stats)
+        self.used -= lost
+        self.evicted += lost
+
+    def state(self) -> dict[str, Any]:
+        """Return the used rows and the counters, for `anomalyai.state`."""
+        rows = np.flatnonzero(self.keys)
+        return {
+            "slots": self.slots,
+            "evicted": self.evicted,
+            "rows": rows,
+            "keys": self.keys[rows],
+            "touched": self.touched[rows],
+            "last_s": self.last_s[rows],
+            "stats": self.stats[rows],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take the rows and counters that `state` returned."""
+        self._allocate(int(state["slots"]) // WAYS)
+        rows = state["rows"]
+        self.keys[rows] = state["keys"]
+        self.touched[rows] = state["touched"]
+        self.last_s[rows] = state["last_s"]
+        self.stats[rows] = state["stats"]
+        self.evicted = int(state["evicted"])
+        self.used = len(rows)
+
+
+@compiled
+def find_slot(keys: Any, touched: Any, key: Any) -> Any:
+    """Return (slot, state) in the key's bucket; state 0: found, 1: an empty slot, 2: to be evicted."""
+    buckets = np.uint64(keys.shape[0] // WAYS)
+    start = np.int64(key % buckets) * WAYS
+    oldest = start
+    for slot in range(start, start + WAYS):
+        if keys[slot] == key:
+            return slot, 0
+        if keys[slot] == np.uint64(0):
+            return slot, 1
+        if touched[slot] < touched[oldest]:
+            oldest = slot
+    return oldest, 2
+
+
+@compiled
+def claim_slot(keys: Any, touched: Any, last_s: Any, stats: Any, key: Any, tick: Any) -> Any:
+    """Find the key's slot or clear one for it; returns (slot, state) as `find_slot` does."""
+    slot, state = find_slot(keys, touched, key)
+    if state != 0:
+        keys[slot] = key
+        last_s[slot] = np.nan
+        stats[slot, :] = np.float32(0.0)
+    touched[slot] = tick
+    return slot, state
+
+
+@compiled
+def rehash(
+    keys: Any,
+    touched: Any,
+    last_s: Any,
+    stats: Any,
+    new_keys: Any,
+    new_touched: Any,
+    new_last: Any,
+    new_stats: Any,
+) -> Any:
+    """Move every used row to the larger table; returns how many had to give way."""
+    lost = 0
+    for old in range(keys.shape[0]):
+        if keys[old] == np.uint64(0):
+            continue
+        slot, state = find_slot(new_keys, new_touched, keys[old])
+        if state == 2:
+            lost += 1
+            if touched[old] < new_touched[slot]:
+                continue
+        new_keys[slot] = keys[old]
+        new_touched[slot] = touched[old]
+        new_last[slot] = last_s[old]
+        new_stats[slot] = stats[old]
+    return lost

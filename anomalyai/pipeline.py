@@ -1,0 +1,235 @@
+"""The one way from records to scores, alerts and learning: live, in a back-test, in training, in a cluster.
+
+`Pipeline.process` takes a batch of records through features, detectors, calibration and decision, and learns
+at the end of every block of records (`anomalyai.block`), flagged records held back. Its state is a function of
+the log entries in order: no clock, no unseeded randomness, no side effect; the cut into batches changes nothing.
+
+A pipeline is one shard and single-threaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyai import state as state_codec
+from anomalyai.block import next_end
+from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
+from anomalyai.control import BudgetChange, SchemaChange
+from anomalyai.errors import ModelError, StateError
+from anomalyai.provisional import ProvisionalRecords
+from anomalyai.records import RecordBatch
+from anomalyai.schema import FeedSchema
+from anomalyai.scored import ScoredBatch
+from anomalyai.scorer import Scorer
+from anomalyai.training import TrainedModel, Trainer, TrainingSet
+
+KIND = "pipeline"
+
+
+class Pipeline:
+    """Scores a feed's records and learns from them.
+
+    Parameters
+    ----------
+    schema
+        What is known of the feed's fields; None starts empty and waits for a `SchemaChange`.
+    feed
+        The feed's name, used in alert ids.
+    budget
+        The promised alert rate, "1/1000" or "20/day"; a schema's own budget takes precedence.
+    trainer
+        Trains the batch model in place at the record that makes it due (back-test). None leaves training to the
+        caller, who is handed the `TrainingSet` and swaps the model in when it is ready.
+    seed
+        Fixes every random choice.
+    """
+
+    def __init__(
+        self,
+        schema: FeedSchema | None = None,
+        *,
+        feed: str = "feed",
+        budget: str = DEFAULT_BUDGET,
+        trainer: Trainer | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.schema = schema if schema is not None else FeedSchema()
+        self.feed = feed
+        self.budget = budget
+        self.trainer = trainer
+        self.seed = seed
+        self.model_id: str | None = None
+        self._provisional = ProvisionalRecords()
+        self._scorer = self._new_scorer()
+
+    def _new_scorer(self) -> Scorer:
+        budget = AlertBudget.parse(self.schema.budget or self.budget)
+        return Scorer(self.schema, feed=self.feed, budget=budget, seed=self.seed)
+
+    @property
+    def seen(self) -> int:
+        """Records processed so far."""
+        return self._scorer.seen
+
+    def process(self, batch: RecordBatch) -> ScoredBatch:
+        """Score a batch against what was learnt before it, decide, and learn.
+
+        Raises
+        ------
+        StateError
+            The batch was read under another schema than the pipeline's.
+        """
+        if batch.schema != self.schema:
+            raise StateError(
+                f"expected a batch under the schema of {len(self.schema.fields)} fields that was applied last, "
+                f"got one of {len(batch.schema.fields)} fields",
+                code="schema_mismatch",
+                hint="apply the SchemaChange that stands before the batch",
+            )
+        self._provisional.keep(batch)
+        parts: list[ScoredBatch] = []
+        training_set: TrainingSet | None = None
+        start = 0
+        while start < batch.n:
+            stop = min(batch.n, start + next_end(self.seen) - self.seen)
+            parts.append(self._scorer.process(batch.slice(start, stop)))
+            start = stop
+            due = self._scorer.take_training_set()
+            if due is not None and self.trainer is not None:
+                self.swap("trained-in-place", self.trainer(due))
+            elif due is not None:
+                training_set = due
+        return self._merged(batch, parts, training_set)
+
+    def _merged(
+        self, batch: RecordBatch, parts: list[ScoredBatch], training_set: TrainingSet | None
+    ) -> ScoredBatch:
+        def joined(name: str, dtype: Any) -> NDArray[Any]:
+            return np.concatenate([getattr(part, name) for part in parts]) if parts else np.empty(0, dtype)
+
+        return ScoredBatch(
+            first_seq=batch.first_seq,
+            n=batch.n,
+            time_s=joined("time_s", np.float64),
+            score=joined("score", np.float64),
+            flagged=joined("flagged", np.bool_),
+            warming_up=joined("warming_up", np.bool_),
+            threshold=self._scorer.threshold,
+            alerts=[alert for part in parts for alert in part.alerts],
+            training_set=training_set,
+        )
+
+    def apply(self, change: SchemaChange | BudgetChange) -> None:
+        """Take a control entry; it acts from the next record on.
+
+        A schema that only adds fields to a settled one keeps everything learnt; any other change starts the
+        detectors anew, from the feed's first records where those are still at hand (kinds are provisional
+        until 500 records).
+        """
+        if isinstance(change, BudgetChange):
+            self.budget = change.budget
+            self.schema = self.schema.replace(budget=None)
+            self._scorer.budget = AlertBudget.parse(change.budget)
+            return
+        previous, self.schema = self.schema, change.schema
+        if _same_columns(previous, change.schema):
+            self._scorer.rename(change.schema)
+        elif not (previous.settled and _extends(previous, change.schema)):
+            self._scorer = self._new_scorer()
+            self.model_id = None
+            for batch in self._provisional.reread(change.schema):
+                self._relearn(batch)
+        if change.schema.settled:
+            self._provisional.forget()
+
+    def _relearn(self, batch: RecordBatch) -> None:
+        start = 0
+        while start < batch.n:
+            stop = min(batch.n, start + next_end(self.seen) - self.seen)
+            self._scorer.process(batch.slice(start, stop), silent=True)
+            start = stop
+
+    def swap(self, model_id: str, model: TrainedModel) -> None:
+        """Let a trained model score from the next record on.
+
+        Raises
+        ------
+        ModelError
+            The model was trained on other columns than the feed has.
+        """
+        if model.columns != self._scorer.column_names:
+            missing = [name for name in model.columns if name not in self._scorer.column_names]
+            raise ModelError(
+                f"model {model_id!r} reads {len(model.columns)} columns and the feed has "
+                f"{len(self._scorer.column_names)}; not in the feed: {', '.join(missing[:5]) or 'none'}",
+                code="model_columns",
+                hint="train a model on this feed's own records",
+            )
+        self._scorer.swap(model)
+        self.model_id = model_id
+
+    def status(self) -> dict[str, Any]:
+        """Return where the pipeline stands, ready for JSON."""
+        return {"model": self.model_id, **self._scorer.status()}
+
+    def dumps(self) -> bytes:
+        """Return the exact state; `loads` continues bit for bit."""
+        return state_codec.dumps(
+            KIND,
+            {
+                "schema": msgspec.json.encode(self.schema),
+                "feed": self.feed,
+                "budget": self.budget,
+                "seed": self.seed,
+                "model_id": self.model_id,
+                "provisional": self._provisional.state(),
+                **self._scorer.state(),
+            },
+        )
+
+    @classmethod
+    def loads(
+        cls, data: bytes, models: Mapping[str, TrainedModel] | None = None, *, trainer: Trainer | None = None
+    ) -> Pipeline:
+        """Rebuild a pipeline from `dumps`; `models` holds the trained model the state names, if any.
+
+        Raises
+        ------
+        StateError
+            The bytes cannot be read, or the model they name is not given.
+        """
+        state = state_codec.loads(KIND, data)
+        schema = msgspec.json.decode(state["schema"], type=FeedSchema)
+        pipeline = cls(
+            schema, feed=state["feed"], budget=state["budget"], trainer=trainer, seed=state["seed"]
+        )
+        pipeline._provisional.restore(state["provisional"])
+        pipeline._scorer.restore(state)
+        model_id = state["model_id"]
+        if model_id is not None:
+            if models is None or model_id not in models:
+                raise StateError(
+                    f"the state needs the model {model_id!r}, which was not given", code="model_missing"
+                )
+            pipeline.swap(model_id, models[model_id])
+        return pipeline
+
+
+def _columns_of(schema: FeedSchema) -> tuple[tuple[str, ...], ...]:
+    return schema.numbers, schema.categories, schema.entities, (schema.time or "",)
+
+
+def _same_columns(previous: FeedSchema, changed: FeedSchema) -> bool:
+    return _columns_of(previous) == _columns_of(changed)
+
+
+def _extends(previous: FeedSchema, changed: FeedSchema) -> bool:
+    return all(
+        set(before) <= set(after)
+        for before, after in zip(_columns_of(previous), _columns_of(changed), strict=True)
+    )
