@@ -1,0 +1,125 @@
+"""The database file: how it is opened, set up and brought to the current version.
+
+One connection writes, owned by `stream.writer`; readers take read-only connections from a small pool, which
+SQLite's write-ahead log lets run beside the writer. Safe to share between threads: SQLAlchemy's pools lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util.exc import CommandError
+from sqlalchemy import event
+from sqlalchemy.pool import NullPool, QueuePool
+
+from stream.errors import StoreVersion
+
+FILE_NAME = "anomalyai.db"
+PAGE_BYTES = 8192
+CHECKPOINT_PAGES = 2000
+BUSY_TIMEOUT_MS = 10_000
+READERS = 8
+SYNCHRONOUS = {"fsync": "FULL", "os": "NORMAL"}
+
+Durability = Literal["fsync", "os"]
+
+
+def driver() -> ModuleType:
+    """Return the SQLite driver: pysqlite3 (its SQLite lacks the WAL-reset bug), else the standard one."""
+    if sys.platform == "linux":
+        import pysqlite3
+
+        return pysqlite3  # type: ignore[no-any-return]
+    return sqlite3
+
+
+class Database:
+    """The engines of one database file.
+
+    `writer` makes the one connection that writes; `reader` makes read-only ones.
+    """
+
+    def __init__(self, data: Path, durability: Durability = "fsync") -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self.path = (data / FILE_NAME).resolve()
+        self.writer = sa.create_engine(
+            "sqlite://", module=driver(), creator=partial(_connect, self.path, "rwc"), poolclass=NullPool
+        )
+        self.reader = sa.create_engine(
+            "sqlite://",
+            module=driver(),
+            creator=partial(_connect, self.path, "ro"),
+            poolclass=QueuePool,
+            pool_size=READERS,
+            max_overflow=READERS,
+            isolation_level="AUTOCOMMIT",
+        )
+        _at_connect(
+            self.writer,
+            f"PRAGMA page_size={PAGE_BYTES}",
+            "PRAGMA journal_mode=WAL",
+            f"PRAGMA synchronous={SYNCHRONOUS[durability]}",
+            f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}",
+            f"PRAGMA journal_size_limit={4 * CHECKPOINT_PAGES * PAGE_BYTES}",
+            f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+        )
+        _at_connect(self.reader, f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+
+    def migrate(self) -> None:
+        """Create or upgrade the tables, in one transaction. The caller holds the data directory's lock.
+
+        Raises
+        ------
+        StoreVersion
+            The file was written by a newer version, or is no database of this program.
+        """
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        try:
+            with self.writer.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+        except (CommandError, ResolutionError) as error:
+            head = ScriptDirectory.from_config(config).get_current_head()
+            raise StoreVersion(
+                f"the database {self.path} is of a version that this program does not know: {error}",
+                field="data",
+                hint=f"this program knows versions up to {head}; use the newer program, or another --data",
+            ) from error
+        except sa.exc.DatabaseError as error:
+            raise StoreVersion(
+                f"cannot open the database {self.path}: {error.orig}",
+                field="data",
+                hint="check the disk and the file's rights, restore it from a copy, or name another --data",
+            ) from error
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+def _connect(path: Path, mode: str) -> Any:
+    # the pools hand a connection to one thread at a time, which is all that SQLite asks
+    return driver().connect(f"file:{quote(str(path))}?mode={mode}", uri=True, check_same_thread=False)
+
+
+def _at_connect(engine: sa.Engine, *statements: str) -> None:
+    @event.listens_for(engine, "connect")
+    def run(connection: Any, record: object) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()

@@ -1,0 +1,290 @@
+"""The log of a data directory: admitted records and control entries of all feeds, in one order.
+
+`Log.append` queues an append with the writer; its future resolves after COMMIT, with the entry numbers.
+What was appended is handed to `on_appended` in log order, already decoded, before the future resolves.
+`LogReader` reads entries back and checks each body's CRC-32.
+
+If an append of a feed fails, every later one that was numbered after it fails too (its epoch is over), so
+that a feed never has a gap. Locks: none; `append` runs on the caller's thread, the rest on the writer's, and
+the epoch of a feed is written by the writer alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, cast
+
+import msgspec
+import sqlalchemy as sa
+
+from anomalyai.control import ControlEntry
+from anomalyai.records import Codec, RecordBatch
+from anomalyai.schema import FeedSchema
+from stream import tables
+from stream.database import Database
+from stream.errors import LogDamaged, LogFailure
+from stream.writer import Work, Writer
+
+RECORDS = "records"
+READ_ROWS = 64
+
+Statements = Callable[[sa.Connection], None]
+
+
+class LogItem(msgspec.Struct, frozen=True, gc=False):
+    """One entry of the log, decoded: a batch of records, or a control entry (`first_seq` None, `n` 0)."""
+
+    entry: int
+    feed: str
+    first_seq: int | None
+    n: int
+    arrival_s: float
+    size_bytes: int
+    payload: Any
+
+    @property
+    def records(self) -> RecordBatch | None:
+        """The batch, or None for a control entry."""
+        return self.payload if self.first_seq is not None else None
+
+    @property
+    def control(self) -> ControlEntry | None:
+        """The control entry, or None for records."""
+        return self.payload if self.first_seq is None else None
+
+
+class _Append(Work):
+    """What one frame or one control entry adds to the log, with what belongs in the same transaction."""
+
+    def __init__(
+        self,
+        log: Log,
+        feed: str,
+        epoch: int,
+        payloads: Sequence[RecordBatch | ControlEntry],
+        rows: list[dict[str, Any]],
+        also: Sequence[Statements],
+    ) -> None:
+        self._log = log
+        self._feed = feed
+        self._epoch = epoch
+        self._payloads = payloads
+        self._rows = rows
+        self._also = also
+        self._entries: list[int] = []
+        self.size_bytes = sum(len(row["body"]) for row in rows)
+        self.durable: Future[list[int]] = Future()
+
+    def write(self, connection: sa.Connection) -> None:
+        """Insert the rows; the database numbers them."""
+        if self._log.epoch(self._feed) != self._epoch:
+            raise LogFailure(
+                f"an earlier append to the feed {self._feed!r} failed, so this one was not kept either",
+                hint="send it again",
+            )
+        self._entries = []
+        for row in self._rows:
+            key = connection.execute(_INSERT, row).inserted_primary_key
+            assert key is not None
+            self._entries.append(key[0])
+        for statements in self._also:
+            statements(connection)
+
+    def committed(self) -> None:
+        """Hand the entries over, then answer."""
+        self._log.on_appended(
+            [
+                LogItem(
+                    entry, self._feed, row["first_seq"], row["n"], row["arrival"], len(row["body"]), payload
+                )
+                for entry, row, payload in zip(self._entries, self._rows, self._payloads, strict=True)
+            ]
+        )
+        self.durable.set_result(self._entries)
+
+    def failed(self, error: LogFailure) -> None:
+        """End the feed's epoch, then answer."""
+        self._log.end_epoch(self._feed, self._epoch)
+        self.durable.set_exception(error)
+
+
+class Log:
+    """The appending side."""
+
+    def __init__(self, writer: Writer, on_appended: Callable[[list[LogItem]], None]) -> None:
+        self._writer = writer
+        self._epochs: dict[str, int] = {}
+        self.on_appended = on_appended
+
+    def epoch(self, feed: str) -> int:
+        """Return how often an append of the feed has failed; an append of an older epoch is refused."""
+        return self._epochs.get(feed, 0)
+
+    def end_epoch(self, feed: str, epoch: int) -> None:
+        """Let every queued append of this epoch of the feed fail. Called by the writer thread."""
+        if self.epoch(feed) == epoch:
+            self._epochs[feed] = epoch + 1
+
+    def append(
+        self,
+        feed: str,
+        epoch: int,
+        payloads: Sequence[RecordBatch | ControlEntry],
+        *,
+        arrival_s: float,
+        producer: str | None = None,
+        batch: int | None = None,
+        also: Sequence[Statements] = (),
+    ) -> Future[list[int]]:
+        """Queue an append; returns at once. The future gives the entry numbers, or raises `LogFailure`.
+
+        `payloads` are numbered batches and control entries in log order, `epoch` is what `epoch(feed)` was
+        when they were numbered, `arrival_s` epoch seconds, `also` statements for the same transaction.
+        """
+        rows = [_row(feed, payload, arrival_s, producer, batch) for payload in payloads]
+        append = _Append(self, feed, epoch, payloads, rows, also)
+        try:
+            self._writer.submit(append)
+        except LogFailure as error:
+            append.durable.set_exception(error)
+        return append.durable
+
+
+class StoredEntry(msgspec.Struct, frozen=True, gc=False):
+    """One row of the log as stored."""
+
+    entry: int
+    feed: str
+    kind: str
+    first_seq: int | None
+    n: int
+    arrival: float
+    codec: str
+    crc: int
+    body: bytes
+
+    def decode(self, schema: FeedSchema) -> LogItem:
+        """Check the body and decode it; records are read under `schema`.
+
+        Raises
+        ------
+        LogDamaged
+            The body does not match its checksum, or is no control entry that this version knows.
+        """
+        found = zlib.crc32(self.body)
+        if found != self.crc:
+            raise LogDamaged(
+                f"entry {self.entry} of feed {self.feed!r} has checksum {found}, expected {self.crc}",
+                hint="the database file is damaged; restore it from a copy",
+            )
+        payload: RecordBatch | ControlEntry
+        if self.kind == RECORDS:
+            assert self.first_seq is not None
+            codec = cast(Codec, self.codec)
+            payload = RecordBatch.from_log(schema, codec, self.body, self.first_seq, self.arrival)
+        else:
+            payload = self.control()
+        return LogItem(self.entry, self.feed, self.first_seq, self.n, self.arrival, len(self.body), payload)
+
+    def control(self) -> ControlEntry:
+        """Decode the body of a control entry.
+
+        Raises
+        ------
+        LogDamaged
+            It is none that this version knows.
+        """
+        try:
+            return cast(ControlEntry, msgspec.json.decode(self.body, type=ControlEntry))
+        except msgspec.DecodeError as error:
+            raise LogDamaged(
+                f"entry {self.entry} of feed {self.feed!r}, kind {self.kind!r}, cannot be read: {error}",
+                hint="was it written by a newer version?",
+            ) from error
+
+
+class LogReader:
+    """The reading side: safe to use from any thread, each call takes a connection of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, feed: str, after: int, upto: int | None = None) -> Iterator[StoredEntry]:
+        """Yield a feed's entries in order, from the one after `after` to `upto` (the end where None)."""
+        while True:
+            statement = _SELECT.where(tables.entry.c.feed == feed, tables.entry.c.entry > after)
+            if upto is not None:
+                statement = statement.where(tables.entry.c.entry <= upto)
+            with self._database.reader.connect() as connection:
+                rows = connection.execute(statement.order_by(tables.entry.c.entry).limit(READ_ROWS)).all()
+            for row in rows:
+                yield StoredEntry(*row)
+            if len(rows) < READ_ROWS:
+                return
+            after = rows[-1].entry
+
+    def holding(self, feed: str, seq: int) -> StoredEntry | None:
+        """Return the entry that holds a record, or None where the feed has no such record."""
+        column = tables.entry.c
+        statement = _SELECT.where(column.feed == feed, column.first_seq <= seq)
+        found = self._one(statement.order_by(column.first_seq.desc()).limit(1))
+        return found if found is not None and seq < (found.first_seq or 0) + found.n else None
+
+    def last_control(self, feed: str, kind: str, upto: int | None = None) -> ControlEntry | None:
+        """Return the feed's newest control entry of a kind, not after entry `upto` (the end where None)."""
+        column = tables.entry.c
+        statement = _SELECT.where(column.feed == feed, sa.text("kind <> 'records'"), column.kind == kind)
+        if upto is not None:
+            statement = statement.where(column.entry <= upto)
+        found = self._one(statement.order_by(column.entry.desc()).limit(1))
+        return found.control() if found is not None else None
+
+    def last_seq(self, feed: str) -> int:
+        """Return the number of the feed's last record, 0 where there is none."""
+        column = tables.entry.c
+        statement = _SELECT.where(column.feed == feed, column.first_seq.is_not(None))
+        found = self._one(statement.order_by(column.first_seq.desc()).limit(1))
+        return 0 if found is None else (found.first_seq or 0) + found.n - 1
+
+    def last_entry(self, feed: str) -> int:
+        """Return the number of the feed's last entry, 0 where there is none."""
+        statement = sa.select(sa.func.max(tables.entry.c.entry)).where(tables.entry.c.feed == feed)
+        with self._database.reader.connect() as connection:
+            return connection.execute(statement).scalar_one() or 0
+
+    def _one(self, statement: sa.Select[Any]) -> StoredEntry | None:
+        with self._database.reader.connect() as connection:
+            row = connection.execute(statement).first()
+        return None if row is None else StoredEntry(*row)
+
+
+_INSERT = sa.insert(tables.entry)
+_SELECT = sa.select(*(tables.entry.c[name] for name in StoredEntry.__struct_fields__))
+
+
+def _row(
+    feed: str, payload: RecordBatch | ControlEntry, arrival_s: float, producer: str | None, batch: int | None
+) -> dict[str, Any]:
+    kind: str | int | None
+    codec: str
+    first_seq: int | None
+    if isinstance(payload, RecordBatch):
+        kind, codec, body = RECORDS, payload.codec, payload.body
+        first_seq, n = payload.first_seq, payload.n
+    else:
+        kind, codec, body = type(payload).__struct_config__.tag, "json", msgspec.json.encode(payload)
+        first_seq, n = None, 0
+    return {
+        "feed": feed,
+        "kind": kind,
+        "first_seq": first_seq,
+        "n": n,
+        "arrival": arrival_s,
+        "producer": producer,
+        "batch": batch,
+        "codec": codec,
+        "crc": zlib.crc32(body),
+        "body": body,
+    }
