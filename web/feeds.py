@@ -1,0 +1,130 @@
+"""Feeds over HTTP: list, declare, post events, read alerts and events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from flask import Blueprint, Response, request
+from msgspec import Meta
+
+from anomalyai.errors import UnreadableBody
+from anomalyai.schema import FeedSchema
+from web.body import FORM, media_type, read_body
+from web.errors import RequestError, json_response
+from web.query import NoQuery, read_query
+from web.site import current_site
+
+blueprint = Blueprint("feeds", __name__)
+
+
+class PostQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`?producer=&batch=` on events: names the batch, so that a repeat is recognised."""
+
+    producer: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    batch: Annotated[int, Meta(ge=1)] | None = None
+
+
+class AlertsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`?after=&limit=` on alerts."""
+
+    after: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+@blueprint.get("/feeds")
+def list_feeds() -> Response:
+    """List the feeds with their figures."""
+    read_query(NoQuery)
+    return json_response({"feeds": current_site().runtime.feeds()})
+
+
+@blueprint.get("/feeds/<feed>")
+def get_feed(feed: str) -> Response:
+    """Answer one feed's schema and figures."""
+    read_query(NoQuery)
+    return json_response(current_site().runtime.feed(feed))
+
+
+@blueprint.put("/feeds/<feed>")
+def put_feed(feed: str) -> Response:
+    """Declare a feed's schema, as TOML or JSON of the same shape: 201 if that changed it, 200 if equal."""
+    read_query(NoQuery)
+    created, description = current_site().runtime.declare(feed, _read_schema())
+    return json_response(description, 201 if created else 200)
+
+
+@blueprint.post("/feeds/<feed>/events")
+def post_events(feed: str) -> Response:
+    """Take records; answered once they are durable. 422 when there were records and none was acceptable."""
+    query = read_query(PostQuery)
+    key = request.headers.get("Idempotency-Key")
+    if (query.producer is None) != (query.batch is None):
+        missing = "batch" if query.batch is None else "producer"
+        raise RequestError(
+            400, "bad_query", f"producer and batch go together, {missing} is missing", field=missing
+        )
+    if key is not None and (query.producer is not None or not 1 <= len(key) <= 200):
+        raise RequestError(
+            400,
+            "bad_idempotency_key",
+            "expected an Idempotency-Key of 1 to 200 characters, and not together with producer and batch",
+            field="Idempotency-Key",
+        )
+    media = media_type()
+    ack = current_site().runtime.post(
+        feed, read_body(), media, idempotency_key=key, producer=query.producer, batch=query.batch
+    )
+    body: dict[str, Any] = {
+        "accepted": ack.accepted,
+        "rejected": ack.rejected,
+        "shed": ack.shed,
+        "first_seq": ack.first_seq,
+        "last_seq": ack.last_seq,
+    }
+    return json_response(body, 422 if ack.rejected and not ack.accepted and not ack.shed else 202)
+
+
+@blueprint.get("/feeds/<feed>/alerts")
+def list_alerts(feed: str) -> Response:
+    """List alerts by seq, ascending; `next` is what to pass as `after` for more, or null."""
+    query = read_query(AlertsQuery)
+    alerts, following = current_site().runtime.alerts(feed, query.after, query.limit)
+    return json_response({"alerts": alerts, "next": following})
+
+
+@blueprint.get("/alerts/<alert_id>")
+def get_alert(alert_id: str) -> Response:
+    """Answer one alert."""
+    read_query(NoQuery)
+    return json_response(current_site().runtime.alert(alert_id))
+
+
+@blueprint.get("/feeds/<feed>/events/<seq>")
+def get_event(feed: str, seq: str) -> Response:
+    """Answer one record with its score and the reasons, or why there are none."""
+    read_query(NoQuery)
+    if not (seq.isascii() and seq.isdigit() and len(seq) <= 18 and int(seq) >= 1):
+        raise RequestError(
+            400, "bad_seq", f"expected a whole number from 1 as seq, got {seq[:40]!r}", field="seq"
+        )
+    return json_response(current_site().runtime.event(feed, int(seq)))
+
+
+def _read_schema() -> FeedSchema:
+    """Read a declaration; JSON by its type or its first character, TOML otherwise."""
+    media = media_type()
+    body = read_body()
+    if media == "application/json" or (media in (None, FORM) and body.lstrip()[:1] == b"{"):
+        try:
+            return FeedSchema.from_mapping(msgspec.json.decode(body))
+        except msgspec.DecodeError as error:
+            raise UnreadableBody(f"the declaration is not JSON: {error}") from error
+    if media not in (None, "application/toml", "text/toml", "text/x-toml", "text/plain"):
+        raise RequestError(
+            415,
+            "unsupported_media_type",
+            f"expected application/toml or application/json, got {media[:60]!r}",
+            field="Content-Type",
+        )
+    return FeedSchema.from_toml(body)

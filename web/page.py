@@ -1,0 +1,85 @@
+"""The page and its static files.
+
+A static address with `?v=` never changes its content and is cached for a year; one without is asked about
+again each time, by its ETag, which costs a short answer on loopback. The chart library is uPlot where the
+installation fetched it, and otherwise the file inside the installed plotly package, found without importing
+plotly.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, abort, render_template, request, send_file, send_from_directory
+
+STATIC = Path(__file__).parent / "static"
+UPLOT = STATIC / "vendor" / "uplot" / "uPlot.iife.min.js"
+PLOTLY_PATH = "vendor/plotly.min.js"
+YEAR_S = 365 * 24 * 3600
+LINK = re.compile(r'((?:href|src)=")(/static/[^"?#]+)(")')
+
+blueprint = Blueprint("page", __name__)
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """Answer the page."""
+    html = LINK.sub(_with_version, render_template("index.html", uplot=has_uplot()))
+    response = Response(html, mimetype="text/html")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@blueprint.get("/static/<path:name>")
+def static_file(name: str) -> Response:
+    """Answer a static file, with the cache header its address deserves."""
+    if name == PLOTLY_PATH:
+        path = plotly_file()
+        if path is None:
+            abort(404)
+        response = send_file(path, conditional=True, mimetype="text/javascript")
+    else:
+        response = send_from_directory(STATIC, name, conditional=True)
+    if request.args.get("v"):
+        response.headers["Cache-Control"] = f"public, max-age={YEAR_S}, immutable"
+    else:
+        response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def has_uplot() -> bool:
+    """Whether the installation fetched uPlot."""
+    return UPLOT.is_file()
+
+
+@functools.cache
+def plotly_file() -> Path | None:
+    """Find plotly's browser file in the installed package; importing the package would cost a second."""
+    spec = find_spec("plotly")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    return path if path.is_file() else None
+
+
+def init_app(app: Flask) -> None:
+    """Register the page; Flask's own static route is off, this module has its own."""
+    app.register_blueprint(blueprint)
+
+
+def _with_version(link: re.Match[str]) -> str:
+    path = STATIC / link[2].removeprefix("/static/")
+    if not path.is_file():
+        return link[0]
+    stat = path.stat()
+    version = _digest(path, stat.st_mtime_ns, stat.st_size)
+    return f"{link[1]}{link[2]}?v={version}{link[3]}"
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(path: Path, changed_ns: int, size_bytes: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,47 @@
+"""The query of a request, checked against a struct: names, types and ranges in one place."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from flask import request
+
+from web.errors import RequestError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A route without query parameters."""
+
+
+def read_query(kind: type[T]) -> T:
+    """Convert the query to `kind`, a struct that forbids unknown fields.
+
+    Raises
+    ------
+    RequestError
+        400, naming the parameter that is unknown, given twice, of the wrong type or out of range.
+    """
+    values: dict[str, str] = {}
+    for name, given in request.args.lists():
+        if len(given) > 1:
+            raise RequestError(
+                400, "bad_query", f"query parameter {name[:60]!r} is given {len(given)} times", field=name
+            )
+        values[name] = given[0]
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        hint = f"known here: {', '.join(sorted(known))}" if known else "this route has no query parameters"
+        raise RequestError(
+            400, "bad_query", f"unknown query parameter {unknown[0][:60]!r}", field=unknown[0][:60], hint=hint
+        )
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$.")
+        at = where.rstrip("`")
+        got = f", got {values[at][:60]!r}" if at in values else ""
+        raise RequestError(400, "bad_query", f"query parameter {at}: {text}{got}", field=at or None) from error
