@@ -1,0 +1,268 @@
+"""Exact reading of one record: slower than the compiled structs, and able to say what is wrong with it.
+
+Whatever the fast path of `decode` refuses comes here: new fields, nested objects, nulls in unexpected places,
+and every fault. A fault is a `RecordError` with the field and a text for the producer; it concerns this record alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from anomalyai.decode import label_value, strict
+from anomalyai.errors import shorten
+from anomalyai.inference import type_of
+from anomalyai.schema import MAX_NAME_CHARS, FeedSchema, Field, JsonType, Kind
+from anomalyai.timestamp import parse_text
+
+__all__ = ["MAX_DEPTH", "NotANumber", "RecordError", "check", "flatten", "parse", "parse_document"]
+
+MAX_DEPTH: Final = 4
+"""Parts a dotted field name may have: `a.b.c.d` is read, one level more is refused."""
+
+MAX_INTEGER_DIGITS: Final = 1_000
+_MAX_FLOAT: Final = 2**1024 - 2**970  # integers from here on round to infinity
+
+
+class RecordError(Exception):
+    """One record cannot be taken. `field` names the culprit, or is None; `text` is for the producer.
+
+    `mistyped` tells that a known field had a value of another type, which declaring the schema anew may mend.
+    """
+
+    def __init__(self, field: str | None, text: str, *, mistyped: bool = False) -> None:
+        super().__init__(text)
+        self.field = (
+            field if field is None or len(field) <= MAX_NAME_CHARS else f"{field[:MAX_NAME_CHARS]}..."
+        )
+        self.text = text
+        self.mistyped = mistyped
+
+
+class NotANumber(str):
+    """A number literal that JSON or float64 has no room for, kept as its text until its field is known."""
+
+
+def parse(raw: bytes, max_bytes: int) -> dict[str, Any]:
+    """Parse one record's JSON; raises `RecordError`.
+
+    Non-finite numbers become `NotANumber`, so that `flatten` can name their field.
+    """
+    if len(raw) > max_bytes:
+        raise too_large(len(raw), max_bytes)
+    value = parse_document(raw)
+    if not isinstance(value, dict):
+        raise RecordError(None, f"expected a JSON object, got {describe(value)}; send each record as {{...}}")
+    return value
+
+
+def too_large(size_bytes: int, max_bytes: int) -> RecordError:
+    """Return the error for a record above its size limit."""
+    return RecordError(
+        None,
+        f"expected a record of at most {max_bytes} bytes, got {size_bytes}; leave out or shorten long values",
+    )
+
+
+def parse_document(raw: bytes) -> Any:
+    """Parse JSON strictly: UTF-8, no key twice in an object; raises `RecordError`."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        byte = raw[error.start]
+        raise RecordError(
+            None, f"expected UTF-8, but byte {error.start} of the record is 0x{byte:02x}; encode it as UTF-8"
+        ) from error
+    try:
+        return _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise RecordError(
+            None, f"expected valid JSON: {error.msg} at character {error.pos} of the record"
+        ) from error
+    except RecursionError as error:
+        raise RecordError(
+            None, f"expected at most {MAX_DEPTH} nested levels, got far more; flatten it"
+        ) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise RecordError(key, f"expected each key once, got {shorten(key)} twice; send it once")
+            seen.add(key)
+    return found
+
+
+def _float(text: str) -> float | NotANumber:
+    value = float(text)
+    return value if math.isfinite(value) else NotANumber(text)
+
+
+def _integer(text: str) -> int | NotANumber:
+    return int(text) if len(text) <= MAX_INTEGER_DIGITS else NotANumber(text)
+
+
+_decoder: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_float, parse_int=_integer, parse_constant=NotANumber
+)
+
+
+def flatten(record: Mapping[str, Any], schema: FeedSchema) -> dict[str, Any]:
+    """Return the record with nested objects as dotted names; raises `RecordError`."""
+    flat: dict[str, Any] = {}
+    for name, value in _leaves(record, "", 1, schema):
+        if name in flat:
+            raise RecordError(name, f"expected each field once, got {shorten(name)} both dotted and nested")
+        flat[name] = value
+    return flat
+
+
+def _leaves(
+    record: Mapping[str, Any], prefix: str, depth: int, schema: FeedSchema
+) -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        name = f"{prefix}{key}"
+        if len(name) > MAX_NAME_CHARS:
+            raise RecordError(
+                name, f"expected a field name of at most {MAX_NAME_CHARS} characters, got {len(name)}"
+            )
+        if isinstance(value, NotANumber):
+            raise RecordError(name, _not_a_number(value))
+        field = schema.by_name.get(name)
+        if isinstance(value, dict) and not (
+            field is not None and field.kind is Kind.IGNORE and field.declared
+        ):
+            if field is not None:
+                raise RecordError(name, wrong_type(field, value), mistyped=True)
+            if depth >= MAX_DEPTH:
+                raise RecordError(name, f"expected at most {MAX_DEPTH} nested levels, got more; flatten it")
+            yield from _leaves(value, f"{name}.", depth + 1, schema)
+        else:
+            _require_sound(name, value)
+            yield name, value
+
+
+def _require_sound(name: str, value: Any) -> None:
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+            raise RecordError(
+                name, "expected Unicode text, got half of a surrogate pair; send both halves or neither"
+            )
+    elif isinstance(value, list | dict):
+        pending: list[Any] = [value]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, NotANumber):
+                raise RecordError(name, _not_a_number(item))
+            if isinstance(item, list):
+                pending.extend(item)
+            elif isinstance(item, dict):
+                pending.extend(item.values())
+            elif isinstance(item, str):
+                _require_sound(name, item)
+
+
+def _not_a_number(value: str) -> str:
+    if value in ("NaN", "Infinity", "-Infinity"):
+        return (
+            f"expected a finite number, got {value}, which JSON does not have; send null where it is missing"
+        )
+    return f"expected a number within the range of a 64-bit float, got {shorten(str(value))[1:-1]}; send it as a string"
+
+
+def check(values: Mapping[str, Any], schema: FeedSchema) -> dict[str, JsonType]:
+    """Check flattened values against the schema; raises `RecordError`.
+
+    Returns
+    -------
+    dict
+        JSON types of the fields that the schema has no type for yet, in record order: fields that are new,
+        and declared ones that hold their first value.
+    """
+    fresh: dict[str, JsonType] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        field = schema.by_name.get(name)
+        if field is None:
+            _require_range(name, value)
+            fresh[name] = type_of(value)
+        elif not (field.kind is Kind.IGNORE and field.declared):
+            _check_value(field, value, schema)
+            if field.type is JsonType.UNKNOWN:
+                fresh[name] = type_of(value)
+    return fresh
+
+
+def _require_range(name: str, value: Any) -> None:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _MAX_FLOAT:
+        raise RecordError(name, _not_a_number(str(value)))
+
+
+def _check_value(field: Field, value: Any, schema: FeedSchema) -> None:
+    if type_of(value) not in _allowed(field) or (
+        field.declared and field.kind in (Kind.ENTITY, Kind.ID) and isinstance(value, float)
+    ):
+        raise RecordError(field.name, wrong_type(field, value), mistyped=True)
+    if field.kind in (Kind.NUMBER, Kind.TIME):
+        _require_range(field.name, value)
+    if not strict(schema, field):
+        return
+    if field.kind is Kind.TIME and isinstance(value, str) and math.isnan(parse_text(value)):
+        raise RecordError(
+            field.name,
+            f"expected an ISO 8601 time or epoch seconds, got {shorten(value)}; send for example 2026-01-31T12:00:00Z",
+        )
+    if field.kind is Kind.LABEL and math.isnan(label_value(value)):
+        raise RecordError(field.name, f"expected a label of 0 or 1, got {shorten(value)}; send 0, 1 or null")
+
+
+def _allowed(field: Field) -> tuple[JsonType, ...]:
+    if field.declared and field.kind in (Kind.ENTITY, Kind.ID):
+        return JsonType.STRING, JsonType.NUMBER
+    if field.type is not JsonType.UNKNOWN:
+        return (field.type,)
+    if field.kind is Kind.TIME:
+        return JsonType.STRING, JsonType.NUMBER
+    return JsonType.STRING, JsonType.NUMBER, JsonType.BOOLEAN
+
+
+def wrong_type(field: Field, value: Any) -> str:
+    """Return the text for a value of another type than its field's."""
+    if field.declared and field.kind in (Kind.ENTITY, Kind.ID):
+        expected = "a string or an integer"
+    elif field.kind is Kind.TIME and field.type is JsonType.UNKNOWN:
+        expected = "a time as a string or number"
+    else:
+        expected = {
+            JsonType.NUMBER: "a number",
+            JsonType.STRING: "a string",
+            JsonType.BOOLEAN: "true or false",
+            JsonType.ARRAY: "an array",
+            JsonType.UNKNOWN: "a string, number or boolean",
+        }[field.type]
+    return f"expected {expected}, got {describe(value)}; send null where it is missing, or declare the schema anew"
+
+
+def describe(value: Any) -> str:
+    """Return what a JSON value is, shortened, for an error text.
+
+    >>> describe("12"), describe(12), describe([1])
+    ('the string "12"', 'the number 12', 'an array')
+    """
+    if isinstance(value, NotANumber):
+        return f"{shorten(str(value))[1:-1]}"
+    if isinstance(value, str):
+        return f"the string {shorten(value)}"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    if value is None or isinstance(value, bool):
+        return shorten(value)
+    return f"the number {shorten(value)}"

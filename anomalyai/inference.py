@@ -1,0 +1,299 @@
+"""Kinds of undeclared fields, inferred from the first records.
+
+The same records in the same order always give the same kinds. The rules, in the order they are tried:
+
+1. `label`: a general label name (`label`, `class`, `is_fraud`, `is_anomaly`, ...) with only 0 and 1 (or false
+   and true). One field at most.
+2. `time`: every value reads as an ISO 8601 time or as epoch seconds, milliseconds, microseconds or
+   nanoseconds between 1990 and 2100; or a number under a general time name (`ts`, `time`, `timestamp`, ...)
+   that never falls. Among several, a time name wins, then a value that never falls, then the first field.
+   The others are ignored if they are texts.
+3. booleans are categories; arrays are ignored.
+4. texts: addresses, and texts under the name of a thing or person (`customer_id`, `host`, ...), are entities; texts
+   that never repeat under an identifier name or in an identifier's shape are the `id` (one at most, the others
+   are ignored); long free texts are ignored; few different values are a category; many different values that
+   repeat are an entity.
+5. whole numbers are identifiers, so `entity` or `id`, under an identifier name (`..._id`, `account_no`, ...), or if
+   all are at least 1e8 and they repeat; every other number is a `number`.
+6. `positions`: number fields under general names of latitude and longitude that share what else is in the
+   name (`merch_lat`, `merch_long`), with values in range.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from anomalyai.schema import FeedSchema, Field, JsonType, Kind
+from anomalyai.timestamp import parse_number, parse_text
+
+__all__ = ["CHECKPOINTS", "infer", "kind_by_type", "type_of"]
+
+CHECKPOINTS: Final = (1, 20, 100, 500)
+"""Accepted-record counts at which kinds are inferred; after the last they are settled."""
+
+FREE_TEXT_CHARS: Final = 64
+"""Mean length above which a text is taken as prose."""
+
+_EARLIEST_S: Final = 631_152_000.0  # 1990-01-01
+_LATEST_S: Final = 4_102_444_800.0  # 2100-01-01
+_LARGE_IDENTIFIER: Final = 1e8
+
+_LABEL_NAMES: Final = frozenset(
+    {
+        "label",
+        "class",
+        "is_fraud",
+        "isfraud",
+        "is_anomaly",
+        "isanomaly",
+        "is_attack",
+        "isattack",
+        "is_anomalous",
+    }
+)
+_TIME_NAMES: Final = frozenset({"ts", "time", "timestamp", "date", "datetime", "when", "at"})
+_RECORD_NAMES: Final = frozenset(
+    {"id", "uid", "uuid", "guid"}
+    | {
+        f"{what}_id"
+        for what in ["record", "event", "message", "msg", "transaction", "trans", "txn", "tx", "payment", "order", "request", "flow", "alert", "log"]
+    }
+)
+_IDENTIFIER_TOKENS: Final = frozenset(
+    {"id", "uid", "uuid", "guid", "no", "nr", "num", "number", "key", "ref"}
+)
+_THING_TOKENS: Final = frozenset(
+    ["account", "acct", "card", "cc", "customer", "client", "user", "member", "person", "employee", "merchant", "shop", "store", "seller", "buyer", "vendor", "supplier", "payer", "payee", "sender", "receiver", "recipient", "terminal", "device", "sensor", "machine", "host", "hostname", "server", "ip", "addr", "address", "mac", "imsi", "imei", "msisdn", "phone", "email", "iban", "username", "login"]
+)
+_LATITUDES: Final = ("latitude", "lat")
+_LONGITUDES: Final = ("longitude", "long", "lng", "lon")
+
+_ADDRESS: Final = re.compile(
+    r"\d{1,3}(?:\.\d{1,3}){3}|(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]{2,45}|(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}"
+)
+_IDENTIFIER_SHAPE: Final = re.compile(r"(?=[^\d]*\d)[A-Za-z0-9_\-:.{}]{6,64}")
+_WORD_EDGE: Final = re.compile(r"[^a-z0-9]+")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def type_of(value: Any) -> JsonType:
+    """Return the JSON type of a flattened value; null is UNKNOWN."""
+    if value is None:
+        return JsonType.UNKNOWN
+    if isinstance(value, bool):
+        return JsonType.BOOLEAN
+    if isinstance(value, int | float):
+        return JsonType.NUMBER
+    if isinstance(value, str):
+        return JsonType.STRING
+    return JsonType.ARRAY
+
+
+def kind_by_type(value: Any) -> Kind:
+    """Return the kind of a field that turns up after kinds have settled, from its first value alone."""
+    kind = {JsonType.NUMBER: Kind.NUMBER, JsonType.STRING: Kind.CATEGORY, JsonType.BOOLEAN: Kind.CATEGORY}
+    if isinstance(value, str) and len(value) > FREE_TEXT_CHARS:
+        return Kind.IGNORE
+    return kind.get(type_of(value), Kind.IGNORE)
+
+
+def infer(
+    schema: FeedSchema, sample: Sequence[Mapping[str, Any]], only: Iterable[str] | None = None
+) -> FeedSchema:
+    """Return `schema` with the kinds of its undeclared fields inferred from `sample`.
+
+    Parameters
+    ----------
+    schema
+        Fields with their JSON types known; declared ones keep their kind.
+    sample
+        Flattened records, the first of the feed, in order.
+    only
+        Names whose kind may change; None for every undeclared field.
+    """
+    free = {f.name for f in schema.fields if not f.declared}
+    if only is not None:
+        free &= set(only)
+    evidence = {name: _Evidence(name, schema.by_name[name].type, sample) for name in free}
+    ordered = [evidence[f.name] for f in schema.fields if f.name in free]
+    kept = {f.kind for f in schema.fields if f.name not in free}
+    kinds: dict[str, Kind] = {}
+    if Kind.LABEL not in kept:
+        kinds.update(_label(ordered))
+    kinds.update(_times(ordered, kinds, Kind.TIME in kept))
+    has_id = Kind.ID in kept
+    for field in ordered:
+        if field.name not in kinds:
+            kind = field.kind()
+            if kind is Kind.ID:
+                kind, has_id = (Kind.IGNORE if has_id else Kind.ID), True
+            kinds[field.name] = kind
+    fields = tuple(
+        Field(f.name, kinds[f.name], f.type, f.declared) if f.name in kinds else f for f in schema.fields
+    )
+    changed = schema.replace(fields=fields)
+    return changed.replace(positions=_positions(changed, sample))
+
+
+def _label(ordered: Sequence[_Evidence]) -> dict[str, Kind]:
+    labels = [field.name for field in ordered if field.is_label()]
+    return {name: Kind.LABEL for name in labels[:1]}
+
+
+def _times(ordered: Sequence[_Evidence], taken: Mapping[str, Kind], has_time: bool) -> dict[str, Kind]:
+    candidates = [field for field in ordered if field.name not in taken and field.is_time()]
+    kinds = {field.name: Kind.IGNORE for field in candidates if field.type is JsonType.STRING}
+    if candidates and not has_time:
+        best = max(candidates, key=lambda field: (field.has_time_name(), field.never_falls()))
+        kinds[best.name] = Kind.TIME
+    return kinds
+
+
+class _Evidence:
+    """What the sample shows about one field."""
+
+    def __init__(self, name: str, json_type: JsonType, sample: Sequence[Mapping[str, Any]]) -> None:
+        self.name = name
+        self.type = json_type
+        self.values = [v for v in (record.get(name) for record in sample) if v is not None]
+        self.records = len(sample)
+        self.distinct = 0 if json_type is JsonType.ARRAY else len(set(self.values))
+        leaf = name.rsplit(".", 1)[-1]
+        self.leaf = "_".join(_tokens(leaf))
+        self.tokens = _tokens(leaf)
+
+    def is_label(self) -> bool:
+        if self.leaf not in _LABEL_NAMES or not self.values or self.type is JsonType.ARRAY:
+            return False
+        return all(value in (0, 1) or value in ("0", "1", "false", "true") for value in self.values)
+
+    def has_time_name(self) -> bool:
+        return bool(self.tokens) and (
+            self.tokens[-1] in _TIME_NAMES or any(t in ("timestamp", "datetime") for t in self.tokens)
+        )
+
+    def seconds(self) -> list[float]:
+        if self.type is JsonType.STRING:
+            return [parse_text(value) for value in self.values]
+        return [parse_number(value) for value in self.values if abs(value) < 1e300]
+
+    def never_falls(self) -> bool:
+        seconds = self.seconds()
+        return all(a <= b for a, b in zip(seconds, seconds[1:], strict=False))
+
+    def is_time(self) -> bool:
+        if not self.values or self.type not in (JsonType.STRING, JsonType.NUMBER):
+            return False
+        seconds = self.seconds()
+        if len(seconds) < len(self.values) or any(s != s for s in seconds):
+            return False
+        if self.type is JsonType.STRING:
+            if all(value.strip().lstrip("+-").replace(".", "").isdigit() for value in self.values):
+                return self.has_time_name() and self._recent(seconds)
+            return (
+                self.has_time_name() or self.records < CHECKPOINTS[1] or self.never_falls() or self._precise()
+            )
+        if self.has_time_name():
+            return self._recent(seconds) or (min(seconds) >= 0 and self.never_falls())
+        return self.records >= CHECKPOINTS[1] and self._recent(seconds) and self.never_falls()
+
+    def _recent(self, seconds: Sequence[float]) -> bool:
+        return all(_EARLIEST_S <= s <= _LATEST_S for s in seconds)
+
+    def _precise(self) -> bool:
+        return any(":" in value for value in self.values)
+
+    def kind(self) -> Kind:
+        if not self.values:
+            return Kind.IGNORE
+        if self.type is JsonType.NUMBER:
+            return self._number_kind()
+        if self.type is JsonType.STRING:
+            return self._text_kind()
+        return Kind.CATEGORY if self.type is JsonType.BOOLEAN else Kind.IGNORE
+
+    def _number_kind(self) -> Kind:
+        if not all(isinstance(v, int) or v.is_integer() for v in self.values) or min(self.values) < 0:
+            return Kind.NUMBER
+        repeats = self.distinct < len(self.values)
+        if self._names_record() and (not repeats or len(self.values) < CHECKPOINTS[1]):
+            return Kind.ID
+        if self._names_thing() or (
+            min(self.values) >= _LARGE_IDENTIFIER and (repeats or min(self.values) >= 1e11)
+        ):
+            return Kind.ENTITY
+        return Kind.NUMBER
+
+    def _text_kind(self) -> Kind:
+        count, texts = len(self.values), self.values
+        repeats = self.distinct < count
+        if sum(map(len, texts)) > FREE_TEXT_CHARS * count:
+            return Kind.IGNORE
+        if all(_ADDRESS.fullmatch(text) for text in texts):
+            return Kind.ENTITY
+        if self._names_record() and (not repeats or count < CHECKPOINTS[1]):
+            return Kind.ID
+        if self._names_thing():
+            return Kind.ENTITY
+        if count < CHECKPOINTS[1]:
+            return Kind.CATEGORY
+        if not repeats:
+            if all(_IDENTIFIER_SHAPE.fullmatch(text) for text in texts):
+                return Kind.ID
+            prose = sum(text.count(" ") for text in texts) >= 2 * count
+            return Kind.IGNORE if prose or count >= CHECKPOINTS[2] else Kind.CATEGORY
+        few = 10 if count < CHECKPOINTS[2] else 30 if count < CHECKPOINTS[3] else 60
+        return Kind.CATEGORY if self.distinct <= few else Kind.ENTITY
+
+    def _names_record(self) -> bool:
+        return self.leaf in _RECORD_NAMES
+
+    def _names_thing(self) -> bool:
+        if self.leaf in _THING_TOKENS:
+            return True
+        if not self.tokens or self.tokens[-1] not in _IDENTIFIER_TOKENS | _THING_TOKENS:
+            return False
+        return len(self.tokens) > 1 and (
+            self.tokens[-1] in ("id", "uid", "uuid", "guid") or bool(_THING_TOKENS & set(self.tokens))
+        )
+
+
+def _tokens(name: str) -> list[str]:
+    return [token for token in _WORD_EDGE.split(_CAMEL.sub("_", name).lower()) if token]
+
+
+def _positions(schema: FeedSchema, sample: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    if schema.positions:
+        declared = all(
+            schema.by_name[n].declared for pair in schema.positions for n in pair if n in schema.by_name
+        )
+        if declared:
+            return schema.positions
+    longitudes = {
+        rest: field.name
+        for field in schema.fields
+        if field.kind is Kind.NUMBER and (rest := _without(field.name, _LONGITUDES)) is not None
+    }
+    pairs = []
+    for field in schema.fields:
+        rest = _without(field.name, _LATITUDES) if field.kind is Kind.NUMBER else None
+        partner = longitudes.get(rest) if rest is not None else None
+        if partner is not None and _within(field.name, 90, sample) and _within(partner, 180, sample):
+            pairs.append((field.name, partner))
+    return tuple(pairs)
+
+
+def _without(name: str, words: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the parts of `name` but for one that is in `words`; None if none is."""
+    parts = _tokens(name)
+    for position, part in enumerate(parts):
+        if part in words:
+            return (*parts[:position], "*", *parts[position + 1 :])
+    return None
+
+
+def _within(name: str, bound: float, sample: Sequence[Mapping[str, Any]]) -> bool:
+    values = [v for v in (record.get(name) for record in sample) if v is not None]
+    return all(isinstance(v, int | float) and -bound <= v <= bound for v in values)

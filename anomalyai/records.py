@@ -1,0 +1,263 @@
+"""Record batches: the columns of a run of accepted records, and the bytes that the log keeps of them.
+
+A batch is immutable. Its columns are built once; the records themselves stay JSON bytes until someone
+asks for one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyai.decode import REFUSED, Codec, Columns, reader_for
+from anomalyai.decode_exact import RecordError, check, flatten, parse
+from anomalyai.errors import StateError, UnreadableBody
+from anomalyai.growth import schema_of
+from anomalyai.key import exact_text, stable_key
+from anomalyai.schema import FeedSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Codec", "RecordBatch", "Rejection", "join_rows", "stable_key"]
+
+_NO_LIMIT: Final = 1 << 62
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """One record that was not taken: its place in the body, the field at fault, and a text for the producer."""
+
+    index: int
+    field: str | None
+    error: str
+
+
+def join_rows(raws: Sequence[bytes]) -> bytes:
+    """Return records as one JSON array, the body of the `rows` codec."""
+    return b"[" + b",".join(raws) + b"]"
+
+
+class _Body:
+    """The stored bytes of a batch, opened at most once; shared by all slices of it."""
+
+    def __init__(self, codec: Codec, data: bytes) -> None:
+        self.codec = codec
+        self.data = data
+        self._opened: list[msgspec.Raw] | dict[str, list[Any]] | None = None
+
+    def _open(self) -> list[msgspec.Raw] | dict[str, list[Any]]:
+        if self._opened is None:
+            if self.codec == "rows":
+                self._opened = msgspec.json.decode(self.data, type=list[msgspec.Raw])
+            else:
+                self._opened = msgspec.json.decode(self.data, type=dict[str, list[Any]])
+        return self._opened
+
+    def record(self, i: int) -> dict[str, Any]:
+        opened = self._open()
+        if isinstance(opened, dict):
+            return {name: column[i] for name, column in opened.items()}
+        return msgspec.json.decode(opened[i], type=dict[str, Any])
+
+    def part(self, a: int, b: int) -> bytes:
+        opened = self._open()
+        if isinstance(opened, dict):
+            return msgspec.json.encode({name: column[a:b] for name, column in opened.items()})
+        return join_rows([bytes(raw) for raw in opened[a:b]])
+
+
+class RecordBatch:
+    """Columns of accepted records under one schema.
+
+    Attributes
+    ----------
+    schema : FeedSchema
+        The schema that names the columns.
+    n : int
+        Number of records.
+    numbers : float64 array [n, len(schema.numbers)]
+        C-contiguous; NaN is missing; never infinite, never -0.0.
+    keys : uint64 array [n, len(schema.categories) + len(schema.entities)]
+        Categories first; 0 is missing, anything else `stable_key` of the exact text.
+    time_s : float64 array [n]
+        Event time in epoch seconds; NaN is missing. A schema without a time field has the arrival time.
+    label : float64 array [n]
+        0.0, 1.0 or NaN; for figures only.
+    index : int64 array [n]
+        0-based place of each record in the body or file that it came with.
+    first_seq : int
+        Sequence number of the first record; 0 while the log has given none.
+    arrival_s : float
+        Epoch seconds of arrival; NaN where there was none.
+    """
+
+    __slots__ = ("_body", "_offset", "_whole", "arrival_s", "first_seq", "index", "keys", "label", "n", "numbers",
+                 "schema", "time_s")  # fmt: skip
+
+    def __init__(
+        self,
+        schema: FeedSchema,
+        columns: Columns,
+        codec: Codec,
+        body: bytes,
+        *,
+        first_seq: int = 0,
+        arrival_s: float = math.nan,
+        index: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.schema = schema
+        self.numbers, self.keys, self.time_s, self.label = columns
+        self.n = len(self.time_s)
+        if schema.time is None:
+            self.time_s = np.full(self.n, arrival_s)
+        self.index = np.arange(self.n, dtype=np.int64) if index is None else index
+        self.first_seq = first_seq
+        self.arrival_s = arrival_s
+        self._body = _Body(codec, body)
+        self._offset = 0
+        self._whole = True
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __repr__(self) -> str:
+        return f"RecordBatch(n={self.n}, first_seq={self.first_seq}, numbers={self.numbers.shape[1]}, keys={self.keys.shape[1]})"
+
+    @property
+    def codec(self) -> Codec:
+        """How `body` holds the records: an array of objects, or an object of columns."""
+        return self._body.codec
+
+    @property
+    def body(self) -> bytes:
+        """Exactly this batch's records as the log stores them."""
+        return self._body.data if self._whole else self._body.part(self._offset, self._offset + self.n)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """1-based data row of each record in the file that it came from."""
+        return self.index + 1
+
+    def record(self, i: int) -> dict[str, Any]:
+        """Return record `i` as it came (nested objects stay nested; a columns body gives null where missing)."""
+        return self._body.record(self._offset + range(self.n)[i])
+
+    def text(self, i: int, field: str) -> str | None:
+        """Return the exact text of a category, entity or id of record `i`; None where it is missing."""
+        value = flatten(self.record(i), self.schema).get(field)
+        return None if value is None else exact_text(value)
+
+    def numbered(self, first_seq: int) -> RecordBatch:
+        """Return the same batch with its first record's sequence number."""
+        copy = self._copy()
+        copy.first_seq = first_seq
+        return copy
+
+    def slice(self, a: int, b: int) -> RecordBatch:
+        """Return records `a` to `b` (not included) as views of this batch's columns."""
+        a, b, _ = slice(a, b).indices(self.n)
+        b = max(a, b)
+        part = self._copy()
+        part.n = b - a
+        for name in ("numbers", "keys", "time_s", "label", "index"):
+            setattr(part, name, getattr(self, name)[a:b])
+        part.first_seq = self.first_seq + a if self.first_seq else 0
+        part._offset = self._offset + a
+        part._whole = self._whole and part.n == self.n
+        return part
+
+    def _copy(self) -> RecordBatch:
+        copy = object.__new__(RecordBatch)
+        for name in RecordBatch.__slots__:
+            setattr(copy, name, getattr(self, name))
+        return copy
+
+    @classmethod
+    def from_log(
+        cls, schema: FeedSchema, codec: Codec, body: bytes, first_seq: int, arrival_s: float = math.nan
+    ) -> RecordBatch:
+        """Read a batch back from the log, with the bits that it had when it was admitted; raises `StateError`."""
+        try:
+            columns = _read(schema, codec, body)
+        except (RecordError, *REFUSED) as error:
+            raise StateError(
+                f"expected {codec} that fit the schema of records {first_seq} and on, got: {error}",
+                hint="The log entry or its schema is damaged; restore the data directory from a backup",
+            ) from error
+        return cls(schema, columns, codec, body, first_seq=first_seq, arrival_s=arrival_s)
+
+    @classmethod
+    def from_records(
+        cls, records: Sequence[Mapping[str, Any]], schema: FeedSchema | None = None
+    ) -> RecordBatch:
+        """Build one batch from dictionaries; NaN counts as missing.
+
+        Without a schema, kinds are inferred from the first 500 records. Raises `UnreadableBody` that names the
+        first record that does not fit.
+        """
+        body = msgspec.json.encode(list(records))
+        flat = []
+        for i, raw in enumerate(msgspec.json.decode(body, type=list[msgspec.Raw])):
+            try:
+                flat.append(_flat(bytes(raw), schema or FeedSchema()))
+            except RecordError as error:
+                raise _unfit(i, error) from error
+        known = schema_of(flat, schema or FeedSchema())
+        reader = reader_for(known)
+        for i, values in enumerate(flat):
+            try:
+                check(values, known)
+            except RecordError as error:
+                raise _unfit(i, error) from error
+        return cls(known, reader.columns([reader.make(values) for values in flat]), "rows", body)
+
+    @classmethod
+    def from_pandas(cls, frame: pd.DataFrame, schema: FeedSchema | None = None) -> RecordBatch:
+        """Build one batch from a data frame; NaN, NaT and NA count as missing, times become ISO 8601 texts."""
+        present = frame.notna()
+        columns: dict[str, list[Any]] = {}
+        for name in frame.columns:
+            values = frame[name]
+            if values.dtype.kind == "M":
+                values = values.map(lambda moment: moment.isoformat(), na_action="ignore")
+            listed = values.astype(object).tolist()
+            columns[str(name)] = [v if ok else None for v, ok in zip(listed, present[name], strict=True)]
+        names = list(columns)
+        return cls.from_records(
+            [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)], schema
+        )
+
+
+def _unfit(i: int, error: RecordError) -> UnreadableBody:
+    return UnreadableBody(f"record {i}: {error.text}", code="record_invalid", field=error.field)
+
+
+def _flat(raw: bytes, schema: FeedSchema) -> dict[str, Any]:
+    return flatten(parse(raw, _NO_LIMIT), schema)
+
+
+def _read(schema: FeedSchema, codec: Codec, body: bytes) -> Columns:
+    reader = reader_for(schema)
+    if codec == "columns":
+        try:
+            return reader.table(body).columns
+        except REFUSED:
+            table = msgspec.json.decode(body, type=dict[str, list[Any]])
+            names = list(table)
+            records = [dict(zip(names, row, strict=True)) for row in zip(*table.values(), strict=True)]
+            return reader.columns([reader.make(flatten(record, schema)) for record in records])
+    try:
+        return reader.columns(reader.rows(body))
+    except REFUSED:
+        rows = []
+        for raw in msgspec.json.decode(body, type=list[msgspec.Raw]):
+            try:
+                rows.append(reader.row(raw))
+            except REFUSED:
+                rows.append(reader.make(_flat(bytes(raw), schema)))
+        return reader.columns(rows)

@@ -1,0 +1,158 @@
+"""Event times: ISO 8601 texts and epoch numbers to float64 epoch seconds (UTC).
+
+A text without an offset is taken as UTC. A number is seconds, milliseconds, microseconds or nanoseconds
+since 1970 by its magnitude (below 1e11, 1e14, 1e17, or above); small numbers, such as seconds since the
+start of a recording, are seconds as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["number_column", "parse_number", "parse_text", "text_column"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
+_ISO: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s?(?:Z|z|[+-]\d\d(?::?\d\d)?)?)?"
+)
+_DIGITS: Final = re.compile(r"[+-]?\d{1,20}(?:\.\d{1,20})?")
+_MONTH_DAYS: Final = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
+_MAX_TEXT_CHARS: Final = 40
+
+# magnitude from which a number is taken as the finer unit, and how many of that unit make a second
+_UNITS: Final = ((1e11, 1e3), (1e14, 1e6), (1e17, 1e9))
+
+
+def parse_number(value: float) -> float:
+    """Return epoch seconds of an epoch number, its unit told by its magnitude.
+
+    >>> parse_number(1546300865), parse_number(1546300865123), parse_number(4)
+    (1546300865.0, 1546300865.123, 4.0)
+    """
+    seconds = float(value)
+    for least, per_second in reversed(_UNITS):
+        if abs(seconds) >= least:
+            return seconds / per_second
+    return seconds
+
+
+def number_column(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return epoch seconds of epoch numbers, shape [n]; NaN stays NaN. Same bits as `parse_number`."""
+    seconds = values.copy()
+    magnitude = np.abs(values)
+    for least, per_second in _UNITS:
+        np.divide(values, per_second, out=seconds, where=magnitude >= least)
+    return seconds
+
+
+def parse_text(text: str) -> float:
+    """Return epoch seconds of an ISO 8601 text or of an epoch number written as text; NaN if it is neither.
+
+    >>> parse_text("2019-01-01 00:01:05"), parse_text("2019-01-01T01:01:05.25+01:00"), parse_text("soon")
+    (1546300865.0, 1546300865.25, nan)
+    """
+    if len(text) > _MAX_TEXT_CHARS:
+        return math.nan
+    stripped = text.strip()
+    if not _ISO.fullmatch(stripped):
+        return parse_number(float(stripped)) if _DIGITS.fullmatch(stripped) else math.nan
+    try:
+        moment = datetime.fromisoformat(stripped.replace(" +", "+").replace(" -", "-").replace(" Z", "Z"))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        elapsed = moment - _EPOCH
+    except (ValueError, OverflowError):
+        return math.nan
+    return float(elapsed // _SECOND) + (elapsed % _SECOND).microseconds / 1e6
+
+
+def text_column(values: list[Any]) -> NDArray[np.float64]:
+    """Return epoch seconds of ISO 8601 texts, shape [n]; NaN where missing or unreadable.
+
+    Columns of one plain layout (`YYYY-MM-DD HH:MM:SS`, with T, fraction and Z allowed) are read without a
+    Python call per value; everything else goes through `parse_text`, with the same bits.
+    """
+    fast = _plain_column(values)
+    if fast is not None:
+        return fast
+    return np.fromiter(
+        (parse_text(v) if isinstance(v, str) else math.nan for v in values),
+        dtype=np.float64,
+        count=len(values),
+    )
+
+
+def _plain_column(values: list[Any]) -> NDArray[np.float64] | None:
+    """Read a column in which every text has the same plain layout; None if it is not such a column."""
+    try:
+        widths = set(map(len, values))
+        joined = "".join(values)
+    except TypeError:  # a missing value among them
+        return None
+    if len(widths) != 1 or not joined.isascii():
+        return None
+    width = widths.pop()
+    if not 19 <= width <= 30:
+        return None
+    cells = np.frombuffer(joined.encode("ascii"), dtype=np.uint8).reshape(len(values), width)
+    if cells[0, -1] == ord("Z"):
+        cells = cells[:, :-1]
+        width -= 1
+    fraction_digits = width - 20
+    if width != 19 and not 1 <= fraction_digits <= 9:
+        return None
+    if not _layout_holds(cells, fraction_digits):
+        return None
+    digits = cells.astype(np.int64) - ord("0")
+    return _assemble(digits, fraction_digits)
+
+
+def _layout_holds(cells: NDArray[np.uint8], fraction_digits: int) -> bool:
+    separators = {4: b"-", 7: b"-", 10: b" T", 13: b":", 16: b":"}
+    if fraction_digits > 0:
+        separators[19] = b"."
+    for position, allowed in separators.items():
+        column = cells[:, position]
+        if not np.logical_or.reduce([column == symbol for symbol in allowed]).all():
+            return False
+    numeric = np.delete(cells, list(separators), axis=1)
+    return bool(((numeric >= ord("0")) & (numeric <= ord("9"))).all())
+
+
+def _assemble(digits: NDArray[np.int64], fraction_digits: int) -> NDArray[np.float64] | None:
+    def number(start: int, stop: int) -> NDArray[np.int64]:
+        total = digits[:, start]
+        for position in range(start + 1, stop):
+            total = total * 10 + digits[:, position]
+        return total
+
+    year, month, day = number(0, 4), number(5, 7), number(8, 10)
+    hour, minute, second = number(11, 13), number(14, 16), number(17, 19)
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    valid = (
+        (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 60)
+    )
+    if not valid.all():
+        return None
+    if not (day <= _MONTH_DAYS[month] + (leap & (month == 2))).all():
+        return None
+    # days from civil, H. Hinnant: the year starts in March, so that the leap day is its last
+    early = month <= 2
+    shifted = year - early
+    era = shifted // 400
+    year_of_era = shifted - era * 400
+    day_of_year = (153 * (month + np.where(early, 9, -3)) + 2) // 5 + day - 1
+    days = era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
+    seconds = (days * 86_400 + hour * 3_600 + minute * 60 + second).astype(np.float64)
+    if fraction_digits > 0:
+        kept = min(fraction_digits, 6)
+        micro = number(20, 20 + kept) * 10 ** (6 - kept)
+        seconds += micro / 1e6
+    return seconds
