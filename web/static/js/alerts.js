@@ -1,0 +1,159 @@
+/**
+ * The table of the newest anomalies. Rows are kept by id and only changed where the alert did, so focus, selection
+ * and scroll position survive every update.
+ */
+
+import { node, setText } from "./dom.js";
+import * as format from "./format.js";
+
+const SHOWN_REASONS = 3;
+
+export class AlertTable {
+  /** @param {{scroll: Element, empty: Element, more: Element, onSelect: (id: string) => void}} parts */
+  constructor({ scroll, empty, more, onSelect }) {
+    this.scroll = scroll;
+    this.table = scroll.querySelector("table");
+    this.body = scroll.querySelector("tbody");
+    this.empty = empty;
+    this.more = more;
+    this.onSelect = onSelect;
+    this.rows = new Map(); // id -> {row, revision}
+    this.selected = null;
+    this.unseen = 0;
+    this.body.addEventListener("click", (event) => this.choose(event.target.closest("tr")));
+    this.body.addEventListener("keydown", (event) => this.press(event));
+    this.more.addEventListener("click", () => this.toTop());
+    this.scroll.addEventListener("scroll", () => this.scroll.scrollTop < 4 && this.countUnseen(0), { passive: true });
+  }
+
+  /** Show these alerts, newest first; `fresh` are the ids that came live since the last call. */
+  draw(alerts, fresh) {
+    const isFresh = new Set(fresh);
+    const wanted = new Set();
+    let before = this.body.firstElementChild;
+    for (const alert of alerts) {
+      wanted.add(alert.id);
+      const row = this.rowOf(alert, isFresh.has(alert.id));
+      if (row === before) before = before.nextElementSibling;
+      else this.body.insertBefore(row, before);
+    }
+    for (const [id, { row }] of this.rows) {
+      if (wanted.has(id)) continue;
+      row.remove();
+      this.rows.delete(id);
+    }
+    this.empty.hidden = alerts.length > 0;
+    this.table.classList.toggle("dated", alerts.some((alert) => format.time(format.epoch(alert.time)).length > 8));
+    this.keepOneTabStop();
+    if (this.scroll.scrollTop >= 4) this.countUnseen(this.unseen + fresh.length);
+  }
+
+  /** Forget everything: another feed is about to be shown. */
+  clear() {
+    this.body.replaceChildren();
+    this.rows.clear();
+    this.selected = null;
+    this.countUnseen(0);
+    this.scroll.scrollTop = 0;
+  }
+
+  /** Mark the row of this alert, if it is here, and bring it into view when asked to. */
+  select(id, reveal = false) {
+    this.rows.get(this.selected)?.row.setAttribute("aria-selected", "false");
+    this.selected = id;
+    const row = this.rows.get(id)?.row;
+    row?.setAttribute("aria-selected", "true");
+    this.keepOneTabStop();
+    if (reveal) row?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Put the keyboard back on the selected row. */
+  focus() {
+    (this.rows.get(this.selected)?.row ?? this.scroll).focus();
+  }
+
+  rowOf(alert, fresh) {
+    const known = this.rows.get(alert.id);
+    if (known?.revision === alert.revision) return known.row;
+    const row = known?.row ?? node("tr", { role: "row", tabindex: "-1", "data-id": alert.id });
+    row.setAttribute("aria-selected", String(alert.id === this.selected));
+    row.dataset.severity = alert.severity;
+    row.replaceChildren(...cells(alert));
+    row.classList.toggle("fresh", fresh);
+    this.rows.set(alert.id, { row, revision: alert.revision });
+    return row;
+  }
+
+  choose(row) {
+    if (!row) return;
+    this.onSelect(row.dataset.id);
+    row.focus({ preventScroll: true });
+  }
+
+  press(event) {
+    const row = event.target.closest("tr");
+    const to = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling, Home: this.body.firstElementChild, End: this.body.lastElementChild }[event.key];
+    if (to) {
+      to.focus();
+      for (const other of this.body.querySelectorAll('[tabindex="0"]')) other.tabIndex = -1;
+      to.tabIndex = 0;
+    } else if (event.key === "Enter" || event.key === " ") this.choose(row);
+    else return;
+    event.preventDefault();
+  }
+
+  /** Tab reaches one row: the focused or selected one, else the newest. */
+  keepOneTabStop() {
+    const focused = this.body.contains(document.activeElement) ? document.activeElement.closest("tr") : null;
+    const stop = focused ?? this.rows.get(this.selected)?.row ?? this.body.firstElementChild;
+    const old = this.body.querySelector('[tabindex="0"]');
+    if (old === stop) return;
+    if (old) old.tabIndex = -1;
+    if (stop) stop.tabIndex = 0;
+  }
+
+  countUnseen(n) {
+    this.unseen = n;
+    this.more.hidden = n === 0;
+    setText(this.more, `${n} newer`);
+  }
+
+  toTop() {
+    this.scroll.scrollTop = 0;
+    this.countUnseen(0);
+    this.body.firstElementChild?.focus({ preventScroll: true });
+  }
+}
+
+function cells(alert) {
+  const at = format.epoch(alert.time);
+  const rare = format.oneIn(alert.one_in);
+  return [
+    cell("c-time", node("time", { datetime: alert.time, title: format.utc(at) }, at === null ? `#${format.count(alert.seq)}` : format.time(at))),
+    cell("c-rare", node("span", { title: `1 in ${format.count(alert.one_in)}, score ${format.quantity(alert.score)}` }, rare)),
+    cell("c-severity", badge(alert.severity)),
+    cell("c-what", node("div", { class: "what" }, node("span", { title: alert.summary }, alert.summary), ...flags(alert))),
+    cell("c-why", ...alert.reasons.slice(0, SHOWN_REASONS).map(chip)),
+  ];
+}
+
+function cell(name, ...children) {
+  return node("td", { role: "gridcell", class: name }, ...children);
+}
+
+/** The severity as a dot and a word. */
+export function badge(severity) {
+  return node("span", { class: "badge", "data-severity": severity }, severity);
+}
+
+/** What else is worth a word: an immature model, a status that is no longer open. */
+export function flags(alert) {
+  const words = [];
+  if (alert.maturity === "warming_up") words.push(node("span", { class: "flag", title: "The model had seen few records when it flagged this one" }, "warming up"));
+  if (alert.status !== "open") words.push(node("span", { class: "flag" }, alert.status.replace("_", " ")));
+  return words;
+}
+
+function chip(reason) {
+  return node("span", { class: "chip", title: reason.text }, reason.field, node("b", {}, format.share(reason.share)));
+}

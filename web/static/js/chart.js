@@ -1,0 +1,145 @@
+/**
+ * The chart card: which part of the window is shown along which axis, the tip under the pointer, and what a click
+ * means. The drawing itself is uPlot's, or Plotly's where uPlot is missing.
+ */
+
+import { node, setText } from "./dom.js";
+import * as format from "./format.js";
+
+const NEAR_PX = 18;
+const FALLBACK_MS = 250;
+
+export class Chart {
+  /** @param {{element: Element, card: Element, onPick: (seq: number) => void}} parts */
+  constructor({ element, card, onPick }) {
+    this.element = element;
+    this.plotArea = element.querySelector(".chart-plot");
+    this.tip = element.querySelector(".tip");
+    this.empty = element.querySelector(".chart-empty");
+    this.thresholdText = card.querySelector("#threshold");
+    this.pauseButton = card.querySelector("#pause");
+    this.onPick = onPick;
+    this.axis = "time";
+    this.length = 5000;
+    this.paused = false;
+    this.view = null;
+    this.selectedSeq = null;
+    this.renderer = null;
+    this.lastDrawn = -Infinity;
+    for (const group of card.querySelectorAll("[data-control]")) this.wireSegments(group);
+    this.pauseButton.addEventListener("click", () => this.pause(!this.paused));
+  }
+
+  /** Load the drawing library that is there. */
+  async prepare() {
+    const module = window.uPlot ? await import("./uplot.js") : await import("./plotly.js");
+    this.renderer = await module.makeRenderer(this.plotArea, {
+      onHover: (at) => this.hover(at),
+      onClick: (at) => this.click(at),
+      selected: () => this.selectedSeq,
+    });
+    this.element.dataset.library = module.NAME;
+    this.slow = module.NAME !== "uplot";
+    new ResizeObserver(() => this.renderer.resize()).observe(this.plotArea);
+  }
+
+  /** Draw the newest part of a series; says false where it has to be asked again later. */
+  draw(series) {
+    this.series = series;
+    if (!this.renderer || this.paused) return true;
+    const now = performance.now();
+    if (this.slow && now - this.lastDrawn < FALLBACK_MS) return false;
+    this.lastDrawn = now;
+    this.view = series.view(this.length, this.axis, this.plotArea.clientWidth);
+    this.describe(series.threshold);
+    this.renderer.draw(this.view);
+    return true;
+  }
+
+  /** Another feed is about to be shown. */
+  clear(series) {
+    this.pause(false);
+    this.selectedSeq = null;
+    this.tip.hidden = true;
+    this.draw(series);
+  }
+
+  select(seq) {
+    this.selectedSeq = seq;
+    if (this.view) this.renderer.redraw();
+  }
+
+  restyle() {
+    this.renderer?.restyle();
+  }
+
+  describe(threshold) {
+    const { rows, length, flagged } = this.view;
+    this.element.dataset.points = length;
+    this.element.dataset.flaggedCount = flagged.length;
+    this.element.dataset.lastSeq = rows.at(-1)?.[0] ?? 0;
+    this.empty.hidden = rows.length > 0;
+    setText(this.thresholdText, threshold === null ? "" : format.oneIn(10 ** threshold));
+    const label = `Rarity of the newest ${format.plural(Number(length.toPrecision(2)), "record")} shown, ${flagged.length} flagged. The table below lists them.`;
+    if (this.element.getAttribute("aria-label") !== label) this.element.setAttribute("aria-label", label);
+  }
+
+  pause(paused) {
+    this.paused = paused;
+    this.pauseButton.setAttribute("aria-pressed", String(paused));
+    setText(this.pauseButton, paused ? "Resume" : "Pause");
+    if (!paused && this.series) this.draw(this.series);
+  }
+
+  wireSegments(group) {
+    group.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      for (const other of group.children) other.setAttribute("aria-pressed", String(other === button));
+      if (group.dataset.control === "axis") this.axis = button.dataset.value;
+      else this.length = Number(button.dataset.value);
+      this.lastDrawn = -Infinity;
+      this.pause(false);
+    });
+  }
+
+  /** `at`: {index, left, top} in the plot area, or null when the pointer left. */
+  hover(at) {
+    const index = at === null ? null : (this.nearFlagged(at) ?? at.index);
+    const row = index === null ? undefined : this.view?.rows[index];
+    this.tip.hidden = row === undefined;
+    this.plotArea.classList.toggle("over-flagged", Boolean(row?.[4]));
+    if (row) this.fillTip(row, at);
+  }
+
+  fillTip([seq, time, score, threshold, flagged], at) {
+    this.tip.replaceChildren(
+      node("b", {}, format.oneIn(10 ** score)),
+      node("span", {}, `record ${format.count(seq)}`),
+      node("span", {}, time === null ? "no event time" : format.fullTime(time)),
+      node("span", {}, `score ${score.toFixed(2)}${threshold === null ? "" : `, alert from ${threshold.toFixed(2)}`}`),
+    );
+    if (flagged) this.tip.append(node("span", { class: "tip-flagged" }, "flagged: click for the reasons"));
+    this.tip.dataset.flagged = String(flagged);
+    const width = this.element.clientWidth;
+    const right = at.left > width - 230;
+    this.tip.style.transform = `translate(${Math.round(at.left + (right ? -14 : 14))}px, ${Math.round(Math.max(4, at.top - 40))}px) translateX(${right ? "-100%" : "0"})`;
+  }
+
+  click(at) {
+    const index = this.nearFlagged(at);
+    if (index !== null) this.onPick(this.view.rows[index][0]);
+  }
+
+  /** The flagged point nearest to the pointer, if one is near. */
+  nearFlagged(at) {
+    let best = null;
+    let bestPx = NEAR_PX;
+    for (const index of this.view?.flagged ?? []) {
+      const [left, top] = this.renderer.place(this.view, index);
+      const distance = Math.hypot(left - at.left, top - at.top);
+      if (distance < bestPx) [best, bestPx] = [index, distance];
+    }
+    return best;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The rolling window behind the chart: columns of seq, time, score, threshold and flagged, ascending by seq, each seq
+ * once, at most WINDOW long. No DOM.
+ */
+
+import { epoch } from "./format.js";
+
+export const WINDOW = 20_000;
+const SLACK = 2_000; // trimmed in pieces of this size, so that trimming costs nothing per point
+
+export class Series {
+  constructor() {
+    this.rows = []; // [seq, time (s)|null, score, threshold|null, flagged]
+    this.threshold = null;
+  }
+
+  /**
+   * Take one `points` message: `[[seq, time, score, flagged], ...]` and the threshold they were held against.
+   * Returns whether the feed moved on.
+   */
+  add(points, threshold) {
+    this.threshold = threshold ?? this.threshold;
+    const rows = points
+      .filter((point) => Number.isFinite(point[2]))
+      .map(([seq, time, score, flagged]) => [seq, epoch(time), score, this.threshold, Boolean(flagged)]);
+    const before = this.newestSeq;
+    this.merge(rows);
+    return this.newestSeq > before;
+  }
+
+  get newestSeq() {
+    return this.rows.at(-1)?.[0] ?? 0;
+  }
+
+  /** An alert is a point too, also where its bucket showed another one. Silence alerts have no record and no point. */
+  addAlert(alert) {
+    if (alert.record === null || !Number.isFinite(alert.score)) return;
+    if (this.rows.length && alert.seq < this.rows[0][0]) return;
+    this.merge([[alert.seq, epoch(alert.time), alert.score, this.threshold, true]]);
+  }
+
+  /**
+   * The newest `length` rows as the columns a chart wants, ascending along its axis ("time" or "seq"). Where they
+   * are denser than the chart's `width` in pixels, the rarest of each narrow slice stands for it; flagged ones all stay.
+   */
+  view(length, axis, width) {
+    const all = this.rows.slice(-Math.min(length, WINDOW));
+    const timed = axis === "time" && all.every((row) => row[1] !== null);
+    const along = timed ? 1 : 0;
+    if (timed && !ascends(all)) all.sort((a, b) => a[1] - b[1] || a[0] - b[0]);
+    const rows = envelope(all, along, width);
+    const flagged = [];
+    rows.forEach((row, index) => row[4] && flagged.push(index));
+    return { axis: timed ? "time" : "seq", length: all.length, rows, x: column(rows, along), score: column(rows, 2), threshold: column(rows, 3), flagged };
+  }
+
+  merge(rows) {
+    rows.sort((a, b) => a[0] - b[0]);
+    if (rows.length && rows[0][0] > this.newestSeq) this.rows.push(...rows);
+    else if (rows.length) this.rows = mergeSorted(this.rows, rows);
+    if (this.rows.length > WINDOW + SLACK) this.rows.splice(0, this.rows.length - WINDOW);
+  }
+}
+
+/** Two lists ascending by seq into one; of equal seqs one row stays, flagged if either was. */
+function mergeSorted(older, newer) {
+  const merged = [];
+  let i = 0;
+  for (const row of newer) {
+    while (i < older.length && older[i][0] < row[0]) merged.push(older[i++]);
+    const twin = i < older.length && older[i][0] === row[0] ? older[i++] : null;
+    if (twin) row[4] ||= twin[4];
+    if (merged.at(-1)?.[0] !== row[0]) merged.push(row);
+  }
+  while (i < older.length) merged.push(older[i++]);
+  return merged;
+}
+
+function ascends(rows) {
+  for (let i = 1; i < rows.length; i++) if (rows[i][1] < rows[i - 1][1]) return false;
+  return true;
+}
+
+/** The highest row of each slice along the axis. Slices are fixed in place and in size (a power of two), so that nothing flickers as the window moves. */
+function envelope(rows, along, width) {
+  if (rows.length <= width) return rows;
+  const size = 2 ** Math.ceil(Math.log2(Math.max(rows.at(-1)[along] - rows[0][along], 1e-9) / width));
+  const kept = [];
+  let best = null;
+  let slice = null;
+  for (const row of rows) {
+    const own = Math.floor(row[along] / size);
+    if (own !== slice || row[4]) {
+      if (best) kept.push(best);
+      best = null;
+      slice = own;
+    }
+    if (row[4]) kept.push(row);
+    else if (!best || row[2] > best[2]) best = row;
+  }
+  if (best) kept.push(best);
+  return kept;
+}
+
+function column(rows, index) {
+  return rows.map((row) => row[index]);
+}

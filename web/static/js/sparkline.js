@@ -1,0 +1,45 @@
+/** A small line under a figure: uPlot without axes, or nothing where uPlot is missing. */
+
+import { colour } from "./colour.js";
+
+const LEAST = 30; // values that fill the width
+
+export class Sparkline {
+  constructor(element) {
+    this.element = element;
+    this.plot = null;
+  }
+
+  /** Show these values, oldest first; the newest stands at the right edge. */
+  draw(values) {
+    if (!window.uPlot) return;
+    const data = [Array.from(values, (_value, index) => index - values.length), values];
+    if (this.plot) this.plot.setData(data);
+    else this.plot = new window.uPlot(this.options(), data, this.element);
+  }
+
+  /** Take on the width of the page and the colours of the theme. */
+  restyle() {
+    this.plot?.setSize(this.size());
+    this.plot?.redraw();
+  }
+
+  size() {
+    return { width: Math.max(40, this.element.clientWidth), height: Math.max(16, this.element.clientHeight) };
+  }
+
+  options() {
+    return {
+      ...this.size(),
+      padding: [2, 0, 1, 0],
+      cursor: { show: false },
+      legend: { show: false },
+      axes: [{ show: false }, { show: false }],
+      scales: {
+        x: { time: false, range: (plot) => [-Math.max(LEAST, plot.data[0].length), -1] },
+        y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, 1e-9) * 1.1] },
+      },
+      series: [{}, { stroke: () => colour("--line"), fill: () => colour("--line-fill"), width: 1, points: { show: false } }],
+    };
+  }
+}
