@@ -44,4 +44,5 @@ def read_query(kind: type[T]) -> T:
         text, _, where = str(error).partition(" - at `$.")
         at = where.rstrip("`")
         got = f", got {values[at][:60]!r}" if at in values else ""
-        raise RequestError(400, "bad_query", f"query parameter {at}: {text}{got}", field=at or None) from error
+        message = f"query parameter {at}: {text}{got}"
+        raise RequestError(400, "bad_query", message, field=at or None) from error

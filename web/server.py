@@ -57,6 +57,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     """The gunicorn application; `run` never returns."""
 
     def __init__(self, settings: Settings, companion: Companion | None = None) -> None:
+        require_loopback(settings.server.host)
         self.settings = settings
         self._companion = companion
         self._lock = acquire_lock(settings.data_path)
@@ -181,13 +182,13 @@ def _is_running(pid: int | None) -> bool:
     return True
 
 
-def bind(host: str, port: int) -> tuple[int, str]:
-    """Bind the listening socket; returns its descriptor and the server's address.
+def require_loopback(host: str) -> None:
+    """Refuse to listen where other machines could reach us.
 
     Raises
     ------
     SettingsError
-        The host is not loopback, or the address cannot be had.
+        The host is not a loopback name or address.
     """
     if not is_loopback(host):
         raise SettingsError(
@@ -195,6 +196,16 @@ def bind(host: str, port: int) -> tuple[int, str]:
             field="server.host",
             hint="there is no access control yet: put a proxy with its own in front to serve other machines",
         )
+
+
+def bind(host: str, port: int) -> tuple[int, str]:
+    """Bind the listening socket; returns its descriptor and the server's address.
+
+    Raises
+    ------
+    SettingsError
+        The address cannot be had.
+    """
     deadline = time.monotonic() + BIND_WAIT_S
     while True:
         try:
