@@ -44,8 +44,10 @@ class Answer:
         assert set(document) == {"error"}, document
         error: dict[str, Any] = document["error"]
         assert set(error) == {"code", "message", "field", "hint"}, error
-        assert isinstance(error["code"], str) and error["code"], error
-        assert isinstance(error["message"], str) and error["message"], error
+        assert isinstance(error["code"], str), error
+        assert isinstance(error["message"], str), error
+        assert error["code"], error
+        assert error["message"], error
         assert error["field"] is None or isinstance(error["field"], str), error
         assert error["hint"] is None or isinstance(error["hint"], str), error
         return error
@@ -96,11 +98,11 @@ class ServerProcess:
         return self.process.stdout.readline().decode()
 
     def stderr(self) -> str:
-        """What it has written to stderr so far."""
+        """Return what it has written to stderr so far."""
         return self.stderr_path.read_text(errors="replace")
 
     def workers(self) -> list[int]:
-        """The process ids of its children."""
+        """Return the process ids of its children."""
         return children(self.process.pid)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
@@ -164,7 +166,7 @@ class ServerProcess:
 
 
 def children(pid: int) -> list[int]:
-    """The process ids of a process's children, from /proc."""
+    """Return the process ids of a process's children, from /proc."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -14,7 +14,6 @@ from web.errors import RequestError
 from web.site import current_site
 
 STEP_BYTES = 1 << 20
-FORM = "application/x-www-form-urlencoded"
 GZIP_WINDOW = 31
 
 
@@ -50,17 +49,6 @@ def read_body() -> bytes:
             f"expected Content-Encoding gzip or none, got {encoding[:40]!r}", field="Content-Encoding"
         )
     return body
-
-
-def media_type() -> str | None:
-    """Return the body's media type without parameters; None where it has to be sniffed.
-
-    `curl -d` calls everything a form, so a form type says nothing. UTF-8 is the one charset that is read.
-    """
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if charset not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMedia(f"expected charset utf-8, got {charset[:40]!r}", field="Content-Type")
-    return None if request.mimetype in ("", FORM) else request.mimetype
 
 
 def _read(stream: _Readable, limit: int) -> bytes:

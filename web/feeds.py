@@ -8,14 +8,17 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Meta
 
-from anomalyai.errors import UnreadableBody
+from anomalyai.errors import UnreadableBody, UnsupportedMedia, shorten
+from anomalyai.media import JSON, SNIFFED
 from anomalyai.schema import FeedSchema
-from web.body import FORM, media_type, read_body
+from web.body import read_body
 from web.errors import RequestError, json_response
 from web.query import NoQuery, read_query
 from web.site import current_site
 
 blueprint = Blueprint("feeds", __name__)
+
+TOML = ("application/toml", "text/toml", "text/x-toml", "text/plain")
 
 
 class PostQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,18 +74,22 @@ def post_events(feed: str) -> Response:
             "expected an Idempotency-Key of 1 to 200 characters, and not together with producer and batch",
             field="Idempotency-Key",
         )
-    media = media_type()
     ack = current_site().runtime.post(
-        feed, read_body(), media, idempotency_key=key, producer=query.producer, batch=query.batch
+        feed,
+        read_body(),
+        request.content_type,
+        idempotency_key=key,
+        producer=query.producer,
+        batch=query.batch,
     )
-    body: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "accepted": ack.accepted,
         "rejected": ack.rejected,
         "shed": ack.shed,
         "first_seq": ack.first_seq,
         "last_seq": ack.last_seq,
     }
-    return json_response(body, 422 if ack.rejected and not ack.accepted and not ack.shed else 202)
+    return json_response(answer, 422 if ack.rejected and not ack.accepted and not ack.shed else 202)
 
 
 @blueprint.get("/feeds/<feed>/alerts")
@@ -113,18 +120,15 @@ def get_event(feed: str, seq: str) -> Response:
 
 def _read_schema() -> FeedSchema:
     """Read a declaration; JSON by its type or its first character, TOML otherwise."""
-    media = media_type()
     body = read_body()
-    if media == "application/json" or (media in (None, FORM) and body.lstrip()[:1] == b"{"):
-        try:
+    media = request.mimetype
+    if media not in (JSON, *SNIFFED, *TOML):
+        raise UnsupportedMedia(f"expected {TOML[0]} or {JSON}, got {shorten(media)}", field="Content-Type")
+    try:
+        if media == JSON or (media in SNIFFED and body.lstrip()[:1] == b"{"):
             return FeedSchema.from_mapping(msgspec.json.decode(body))
-        except msgspec.DecodeError as error:
-            raise UnreadableBody(f"the declaration is not JSON: {error}") from error
-    if media not in (None, "application/toml", "text/toml", "text/x-toml", "text/plain"):
-        raise RequestError(
-            415,
-            "unsupported_media_type",
-            f"expected application/toml or application/json, got {media[:60]!r}",
-            field="Content-Type",
-        )
-    return FeedSchema.from_toml(body)
+        return FeedSchema.from_toml(body)
+    except msgspec.DecodeError as error:
+        raise UnreadableBody(f"the declaration is not JSON: {error}") from error
+    except RecursionError as error:
+        raise UnreadableBody("the declaration is nested too deeply") from error

@@ -11,7 +11,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Meta
 
-from web.body import media_type, read_body
+from web.body import read_body
 from web.errors import RequestError, json_response
 from web.query import read_query
 from web.site import current_site
@@ -32,8 +32,7 @@ class PredictQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def predict() -> Response:
     """Score the records of the body; CSV where the client asks for it, JSON otherwise."""
     query = read_query(PredictQuery)
-    media = media_type()
-    result = current_site().runtime.predict(query.feed, read_body(), media)
+    result = current_site().runtime.predict(query.feed, read_body(), request.content_type)
     if query.model is not None and query.model != result["model"]:
         raise RequestError(
             409,
