@@ -1,28 +1,32 @@
 """`WS /feeds/{feed}/ingest`: producers send frames, each is answered once its records are durable.
 
-One frame is worked on at a time; the next few wait in the socket's bounded inbound buffer and the rest with
-the producer. What a frame means, what it is answered with and which batch number it takes is the producer
-session's business; here are only the socket and its closing codes.
+While the log writes one frame, the next few are read and numbered; answers go out in the frames' order, and
+what the socket's bounded inbound buffer does not hold waits with the producer. What a frame means and which
+batch number it takes is the producer session's business; here are only the socket and its closing codes.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from flask import Blueprint
 from msgspec import Meta
 
+from stream.errors import LogFailure, NotReady, Superseded
 from web.query import read_query
 from web.site import current_site
-from web.sockets import Socket, websocket
+from web.sockets import INTERNAL, POLL_S, Socket, websocket
 
 if TYPE_CHECKING:
-    from stream.runtime import ProducerSession
+    from stream.producer import PendingMessage, ProducerSession
 
 blueprint = Blueprint("ingest", __name__)
 
 SUPERSEDED = 4409
+TRY_AGAIN = 1013
+AHEAD_FRAMES = 4
 
 
 class IngestQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,14 +43,36 @@ def open_session(feed: str) -> ProducerSession:
 @websocket(blueprint, "/feeds/<feed>/ingest", open_session)
 def ingest(socket: Socket, session: ProducerSession, feed: str) -> None:
     """Say hello, then answer each frame until the producer leaves, is superseded, or the server stops."""
-    frames = current_site().metrics.frames
     socket.send(msgspec.json.encode(session.hello()))
-    while socket.is_open():
+    under_way: deque[PendingMessage] = deque()
+    try:
+        while socket.is_open() and not session.superseded.is_set():
+            _exchange(socket, session, under_way)
+        while under_way:
+            _answer(socket, under_way)
         if session.superseded.is_set():
             socket.close(SUPERSEDED, "another connection of this producer took over")
-            return
-        frame = socket.receive()
-        if frame is not None:
-            answer = session.submit(frame)
-            frames.labels(answer["type"]).inc()
-            socket.send(msgspec.json.encode(answer))
+    except Superseded as error:
+        socket.close(SUPERSEDED, error.message)
+    except NotReady as error:
+        socket.close(TRY_AGAIN, error.message)
+    except LogFailure as error:
+        socket.close(INTERNAL, error.message)
+
+
+def _exchange(socket: Socket, session: ProducerSession, under_way: deque[PendingMessage]) -> None:
+    """Take the next frame if there is one; otherwise wait for the log, or for the producer."""
+    while under_way and (under_way[0].done() or len(under_way) >= AHEAD_FRAMES):
+        _answer(socket, under_way)
+    frame = socket.receive(0 if under_way else POLL_S)
+    if frame is not None:
+        under_way.append(session.begin(frame))
+    elif under_way:
+        _answer(socket, under_way)
+
+
+def _answer(socket: Socket, under_way: deque[PendingMessage]) -> None:
+    """Send the oldest frame's answer, as soon as its records are durable."""
+    message = under_way.popleft().message()
+    current_site().metrics.frames.labels(message["type"]).inc()
+    socket.send(msgspec.json.encode(message))
