@@ -34,7 +34,7 @@ class ConstantBaseline:
 
 
 class RandomBaseline:
-    """Scores by chance, in [0, 1): a hash of `seed` and the row's number, which is how many were learnt before it.
+    """Scores by chance, in [0, 1): a hash of `seed` and the row's number (how many were learnt before it).
 
     Because a row's number counts and not its batch, scoring and learning batch by batch gives the same scores
     however the stream is cut. The whole state is `rows_learnt`.
@@ -50,7 +50,7 @@ class RandomBaseline:
         return True
 
     def score_batch(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the scores [n] of rows numbered from `rows_learnt` on; what X [n, features] holds is ignored."""
+        """Return the scores [n] of rows numbered from `rows_learnt` on, whatever X [n, features] holds."""
         numbers = np.arange(self.rows_learnt, self.rows_learnt + len(_rows(X)), dtype=np.uint64)
         start = _mixed(np.array([self.seed % 2**64], dtype=np.uint64))
         return (_mixed(numbers + start) >> np.uint64(11)).astype(np.float64) / 2.0**53
@@ -110,9 +110,9 @@ class ExtremeValueBaseline:
             raise ValueError(f"expected rows [n, {len(self.centre)}], got an array {list(rows.shape)}")
         with np.errstate(over="ignore"):  # capped below
             deviations = np.abs(rows - self.centre) / self.spread
-        return np.minimum(
-            np.nan_to_num(deviations, nan=0.0, posinf=np.inf).max(axis=1, initial=0.0), LARGEST_SCORE
-        )
+        deviations[np.isnan(deviations)] = 0.0
+        largest: NDArray[np.float64] = deviations.max(axis=1, initial=0.0)
+        return np.minimum(largest, LARGEST_SCORE)
 
     def learn_batch(self, X: ArrayLike) -> None:
         """Leave centre and spread as they are."""

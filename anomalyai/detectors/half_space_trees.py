@@ -81,11 +81,10 @@ class HalfSpaceTrees:
         self.seed = seed
         self._check_sizes()
         self._shapes = build_shapes(n_trees, height, _limits_per_feature(limits, n_features), seed)
-        self._current = np.zeros((n_trees, 1 << height), dtype=np.uint32)
+        self._current = np.zeros(n_trees << height, dtype=np.uint32)  # leaf masses, tree after tree
         self._reference = np.zeros_like(self._current)
-        self._table = np.zeros((n_trees, 1 << height), dtype=np.float64)
+        self._table = np.zeros(n_trees << height, dtype=np.float64)
         self._counter = 0
-        self._warm = False
 
     def __repr__(self) -> str:
         """Name the parameters."""
@@ -97,7 +96,7 @@ class HalfSpaceTrees:
     @property
     def is_warm(self) -> bool:
         """Whether one window was filled; before that every score is 0.0."""
-        return self._warm
+        return bool(self._reference.any())
 
     @property
     def rows_to_pivot(self) -> int:
@@ -224,46 +223,48 @@ class HalfSpaceTrees:
         )
 
     def restore(self, current: NDArray[np.integer], reference: NDArray[np.integer], counter: int) -> None:
-        """Put leaf masses in place: of the running window and of the last full one, both [trees, leaves].
+        """Put leaf masses in place: of the running window and of the last full one, both [trees * leaves].
 
         Raises
         ------
         StateError
-            A mass table has another shape, or its trees do not hold `counter` and 0 or `window_size` records
-            each.
+            A mass table has another length, or its trees do not hold `counter`, and 0 or `window_size`,
+            records.
         """
-        expected = (self.n_trees, 1 << self.height)
-        full = self.window_size if reference.any() else 0
+        expected = self._current.shape
         if current.shape != expected or reference.shape != expected:
             found = f"masses of shape {current.shape} and {reference.shape}"
-        elif not 0 <= counter < self.window_size or (current.sum(axis=1, dtype=np.int64) != counter).any():
+        elif not 0 <= counter < self.window_size or not self._holds(current, counter):
             found = f"a running window that does not hold {counter} records in each tree"
-        elif (reference.sum(axis=1, dtype=np.int64) != full).any():
+        elif reference.any() and not self._holds(reference, self.window_size):
             found = f"a last window that does not hold {self.window_size} records in each tree"
         else:
             self._current[:] = current
             self._reference[:] = reference
             self._counter = counter
-            self._warm = full > 0
-            tabulate(self._reference, 0.1 * self.window_size, self._table)
+            tabulate(self._reference, 1 << self.height, 0.1 * self.window_size, self._table)
             return
         raise StateError(
             f"expected the masses of {self!r}, found {found}",
             hint="The state is damaged: restore an older one.",
         )
 
+    def _holds(self, masses: NDArray[np.integer], n_records: int) -> bool:
+        return bool((masses.reshape(self.n_trees, -1).sum(axis=1, dtype=np.int64) == n_records).all())
+
     def _advance(self, rows: NDArray[np.float64], learnt: NDArray[np.uint32]) -> NDArray[np.float64]:
         scores = np.empty(len(rows), dtype=np.float64)
-        self._counter, self._warm = advance(
-            rows,
+        self._counter = advance(
+            rows.reshape(-1),
+            self.n_features,
             learnt,
             self._shapes.features,
             self._shapes.thresholds,
             self._current,
             self._reference,
             self._table,
+            1 << self.height,
             self._counter,
-            self._warm,
             self.window_size,
             scores,
         )

@@ -7,13 +7,15 @@ node's mass is always the sum of the leaf masses below it, which are neighbours 
 Why this equals River. River scores against reference masses that change only at a window's end, so between
 two window ends the score of a walk is a function of its leaf alone. `tabulate` computes it per leaf at each
 window end, with River's early stop; all terms are integers below 2**53, so any order of summation is exact. A
-record then costs, per tree, one descent, one look-up and one increment. Trees are the outer loop: one tree's
-tables stay in the first-level cache while the window's rows run through it, four at a time to hide the
-latency of a descent.
+record then costs, per tree, one descent, one look-up and one increment.
+
+Why this is fast. Trees are the outer loop, so that one tree's tables stay in the first-level cache while a
+block of rows runs through it. Within a tree all rows go down one level before any goes down the next: a step
+waits for the one above it, but never for another row's, so the processor overlaps the steps of many rows.
 
 A row that lacks a feature follows, at each node asking for it, the child with the larger mass of the
-*current* window, left when equal. Such a row is taken alone, in its turn, because it depends on what the rows
-before it added.
+*current* window, left when equal. Its leaf depends on what the rows before it added, and is therefore sought
+when its turn to be learnt comes.
 """
 
 import numpy as np
@@ -22,59 +24,90 @@ from numpy.typing import NDArray
 from anomalyai.detectors.compilation import compiled
 
 ONE = np.uint64(1)
+TWO = np.uint64(2)
+BLOCK_ROWS = 256
 
 
 @compiled
-def tabulate(reference: NDArray[np.uint32], size_limit: float, table: NDArray[np.float64]) -> None:
-    """Fill `table` [trees, leaves] with the score of a walk to each leaf under `reference` leaf masses."""
-    n_trees, n_leaves = reference.shape
+def tabulate(
+    reference: NDArray[np.uint32], n_leaves: int, size_limit: float, table: NDArray[np.float64]
+) -> None:
+    """Fill `table` [trees * leaves] with the score of a walk to each leaf under `reference` leaf masses.
+
+    Loops run level by level and count unsigned: this is what lets the compiler use vector instructions.
+    """
     mass = np.zeros(2 * n_leaves, dtype=np.float64)
     score = np.zeros(2 * n_leaves, dtype=np.float64)
-    stopped = np.zeros(2 * n_leaves, dtype=np.bool_)
-    for tree in range(n_trees):
+    weight = np.zeros(2 * n_leaves, dtype=np.float64)  # 2**depth, or 0 where the walk has stopped above
+    for base in range(0, len(table), n_leaves):
         for leaf in range(n_leaves):
-            mass[n_leaves + leaf] = reference[tree, leaf]
-        for node in range(n_leaves - 1, 0, -1):
-            mass[node] = mass[2 * node] + mass[2 * node + 1]
+            mass[np.uint64(n_leaves) + np.uint64(leaf)] = reference[np.uint64(base) + np.uint64(leaf)]
+        width = n_leaves // 2
+        while width > 0:
+            _sum_level(mass, width)
+            width //= 2
         score[1] = mass[1]
-        stopped[1] = mass[1] < size_limit
-        weight = 1.0
-        for node in range(2, 2 * n_leaves):
-            if node & (node - 1) == 0:  # the first node of a level
-                weight *= 2.0
-            parent = node >> 1
-            if stopped[parent]:
-                score[node] = score[parent]
-                stopped[node] = True
-            else:
-                score[node] = score[parent] + mass[node] * weight
-                stopped[node] = mass[node] < size_limit
+        weight[1] = 1.0
+        width = 1
+        while width < n_leaves:
+            _score_level(mass, width, size_limit, weight, score)
+            width *= 2
         for leaf in range(n_leaves):
-            table[tree, leaf] = score[n_leaves + leaf]
+            table[np.uint64(base) + np.uint64(leaf)] = score[np.uint64(n_leaves) + np.uint64(leaf)]
+
+
+@compiled
+def _sum_level(mass: NDArray[np.float64], width: int) -> None:
+    """Set the masses of nodes width .. 2 * width from those of their children."""
+    for i in range(width):
+        node = np.uint64(width) + np.uint64(i)
+        mass[node] = mass[TWO * node] + mass[TWO * node + ONE]
+
+
+@compiled
+def _score_level(
+    mass: NDArray[np.float64],
+    width: int,
+    size_limit: float,
+    weight: NDArray[np.float64],
+    score: NDArray[np.float64],
+) -> None:
+    """Set weight and score of the children of nodes width .. 2 * width."""
+    for i in range(width):
+        node = np.uint64(width) + np.uint64(i)
+        below = 0.0 if mass[node] < size_limit else 2.0 * weight[node]
+        so_far = score[node]
+        weight[TWO * node] = below
+        weight[TWO * node + ONE] = below
+        score[TWO * node] = so_far + mass[TWO * node] * below
+        score[TWO * node + ONE] = so_far + mass[TWO * node + ONE] * below
 
 
 @compiled
 def _guided_leaf(
-    row: NDArray[np.float64],
-    feature: NDArray[np.uint16],
-    threshold: NDArray[np.float64],
+    values: NDArray[np.float64],
+    row: int,
+    features: NDArray[np.uint16],
+    thresholds: NDArray[np.float64],
     current: NDArray[np.uint32],
-    height: int,
+    base: int,
+    n_leaves: int,
 ) -> int:
-    """Return the leaf of a row with missing features, by River's mass-guided walk through one tree."""
+    """Return the leaf of the row at `values[row]`, which lacks features, by River's mass-guided walk."""
+    span = n_leaves
     node = 1
     first = 0
-    span = 1 << height
-    for _ in range(height):
+    while span > 1:
         span >>= 1
-        value = row[feature[node]]
+        value = values[row + features[base + node]]
         side = 0
         if np.isnan(value):
-            balance = np.int64(0)
-            for leaf in range(first, first + span):
-                balance += np.int64(current[leaf + span]) - np.int64(current[leaf])
-            side = 1 if balance > 0 else 0
-        elif not value < threshold[node]:
+            balance = 0
+            for leaf in range(base + first, base + first + span):
+                balance += int(current[leaf + span]) - int(current[leaf])
+            if balance > 0:
+                side = 1
+        elif not value < thresholds[base + node]:
             side = 1
         node = 2 * node + side
         first += span * side
@@ -82,107 +115,137 @@ def _guided_leaf(
 
 
 @compiled
+def _descend(
+    values: NDArray[np.float64],
+    row: int,
+    width: int,
+    features: NDArray[np.uint16],
+    thresholds: NDArray[np.float64],
+    base: int,
+    nodes: NDArray[np.uint32],
+    n_rows: int,
+) -> None:
+    """Move the `nodes` of the rows from `values[row]` on one level down the tree at `base`."""
+    for i in range(n_rows):
+        node = np.uint64(nodes[i])
+        at = np.uint64(base) + node
+        value = values[np.uint64(row) + np.uint64(i) * np.uint64(width) + np.uint64(features[at])]
+        nodes[i] = np.uint32((node << ONE) | np.uint64(not value < thresholds[at]))
+
+
+@compiled
 def _run_tree(
-    rows: NDArray[np.float64],
+    values: NDArray[np.float64],
+    width: int,
     start: int,
     stop: int,
     missing: NDArray[np.bool_],
+    any_missing: bool,
     learnt: NDArray[np.uint32],
-    feature: NDArray[np.uint16],
-    threshold: NDArray[np.float64],
-    height: int,
+    features: NDArray[np.uint16],
+    thresholds: NDArray[np.float64],
     table: NDArray[np.float64],
     current: NDArray[np.uint32],
-    total: NDArray[np.float64],
+    base: int,
+    n_leaves: int,
+    nodes: NDArray[np.uint32],
+    scores: NDArray[np.float64],
 ) -> None:
-    """Send rows start..stop through a tree: add leaf scores to `total`, `learnt` (0 or 1) to `current`."""
-    flat = rows.reshape(rows.size)
-    width = np.uint64(rows.shape[1])
-    leaves = np.uint64(1) << np.uint64(height)
-    i = start
-    while i < stop:
-        if i + 4 <= stop and not (missing[i] or missing[i + 1] or missing[i + 2] or missing[i + 3]):
-            a = np.uint64(i) * width
-            b = a + width
-            c = b + width
-            d = c + width
-            p = ONE
-            q = ONE
-            r = ONE
-            s = ONE
-            for _ in range(height):
-                p = (p << ONE) | np.uint64(not flat[a + np.uint64(feature[p])] < threshold[p])
-                q = (q << ONE) | np.uint64(not flat[b + np.uint64(feature[q])] < threshold[q])
-                r = (r << ONE) | np.uint64(not flat[c + np.uint64(feature[r])] < threshold[r])
-                s = (s << ONE) | np.uint64(not flat[d + np.uint64(feature[s])] < threshold[s])
-            p -= leaves
-            q -= leaves
-            r -= leaves
-            s -= leaves
-            total[i] += table[p]
-            total[i + 1] += table[q]
-            total[i + 2] += table[r]
-            total[i + 3] += table[s]
-            current[p] += learnt[i]
-            current[q] += learnt[i + 1]
-            current[r] += learnt[i + 2]
-            current[s] += learnt[i + 3]
-            i += 4
-        else:
-            leaf = _guided_leaf(rows[i], feature, threshold, current, height)
-            total[i] += table[leaf]
-            current[leaf] += learnt[i]
-            i += 1
+    """Send rows through the tree at `base`: add leaf scores to `scores`, `learnt` (0 or 1) to `current`."""
+    n_rows = stop - start
+    for i in range(n_rows):
+        nodes[i] = 1
+    reached = 1
+    while reached < n_leaves:
+        _descend(values, start * width, width, features, thresholds, base, nodes, n_rows)
+        reached *= 2
+    to_leaf = np.uint64(base) - np.uint64(n_leaves)  # wraps round, and back again below
+    if any_missing:
+        for i in range(n_rows):
+            if missing[start + i]:
+                row = (start + i) * width
+                leaf = _guided_leaf(values, row, features, thresholds, current, base, n_leaves)
+                nodes[i] = np.uint32(n_leaves + leaf)
+            at = to_leaf + np.uint64(nodes[i])
+            scores[start + i] += table[at]
+            current[at] += learnt[start + i]
+    else:
+        for i in range(n_rows):
+            at = to_leaf + np.uint64(nodes[i])
+            scores[start + i] += table[at]
+            current[at] += learnt[start + i]
 
 
 @compiled
 def advance(
-    rows: NDArray[np.float64],
+    values: NDArray[np.float64],
+    width: int,
     learnt: NDArray[np.uint32],
     features: NDArray[np.uint16],
     thresholds: NDArray[np.float64],
     current: NDArray[np.uint32],
     reference: NDArray[np.uint32],
     table: NDArray[np.float64],
+    n_leaves: int,
     counter: int,
-    warm: bool,
     window_size: int,
     scores: NDArray[np.float64],
-) -> tuple[int, bool]:
-    """Score each row against the reference, then learn it where `learnt` is 1.
+) -> int:
+    """Score each row against the reference, then learn it where `learnt` [rows] is 1.
 
-    Returns the new (counter, warm), updates `current`, `reference` and `table` in place and writes `scores`
-    [rows]; 0 while the first window fills.
+    `values` are the rows one after another, `width` to a row; the arrays of the trees [trees * leaves] follow
+    one another likewise. Returns the new counter (learnt rows of the running window), updates `current`,
+    `reference` and `table` in place, and writes `scores` [rows]; 0 while the first window fills and the
+    reference is empty.
     """
-    n_rows = rows.shape[0]
-    n_trees, n_leaves = table.shape
-    height = 0
-    while (1 << height) < n_leaves:
-        height += 1
-    max_score = float(n_trees) * float(window_size) * float(2 * n_leaves - 1)
+    n_rows = len(learnt)
+    max_score = float(len(table) // n_leaves) * float(window_size) * float(2 * n_leaves - 1)
+    warm = False
+    for leaf in range(n_leaves):
+        warm |= reference[leaf] > 0
     missing = np.zeros(n_rows, dtype=np.bool_)
     for i in range(n_rows):
-        for j in range(rows.shape[1]):
-            missing[i] |= np.isnan(rows[i, j])
         scores[i] = 0.0
+        lacks = False
+        for j in range(i * width, i * width + width):
+            lacks |= np.isnan(values[j])
+        missing[i] = lacks
+    nodes = np.empty(min(n_rows, BLOCK_ROWS), dtype=np.uint32)
     start = 0
     while start < n_rows:
         stop = start
-        while stop < n_rows and counter < window_size:
+        any_missing = False
+        while stop < min(n_rows, start + BLOCK_ROWS) and counter < window_size:
             counter += learnt[stop]
+            any_missing |= missing[stop]
             stop += 1
-        for tree in range(n_trees):
+        for base in range(0, len(table), n_leaves):
             _run_tree(
-                rows, start, stop, missing, learnt, features[tree], thresholds[tree],
-                height, table[tree], current[tree], scores,
-            )  # fmt: skip
-        for i in range(start, stop):
-            scores[i] = 1.0 - scores[i] / max_score if warm else 0.0
+                values,
+                width,
+                start,
+                stop,
+                missing,
+                any_missing,
+                learnt,
+                features,
+                thresholds,
+                table,
+                current,
+                base,
+                n_leaves,
+                nodes,
+                scores,
+            )
+        if warm:
+            for i in range(start, stop):
+                scores[i] = 1.0 - scores[i] / max_score
         if counter == window_size:
-            reference[:] = current
-            current[:] = 0
-            tabulate(reference, 0.1 * window_size, table)
-            counter = 0
+            for leaf in range(len(table)):
+                reference[leaf] = current[leaf]
+                current[leaf] = 0
+            tabulate(reference, n_leaves, 0.1 * window_size, table)
             warm = True
+            counter = 0
         start = stop
-    return counter, warm
+    return counter

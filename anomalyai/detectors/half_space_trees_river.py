@@ -16,7 +16,7 @@ from anomalyai.detectors.half_space_trees_shape import Limits, TreeShapes
 def read_masses(
     model: RiverHalfSpaceTrees, names: Sequence[Any], shapes: TreeShapes
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the leaf masses (current, reference), both [trees, leaves], of a River model that has its trees.
+    """Return the leaf masses (current, reference), both [trees * leaves], of a River model with trees.
 
     Raises
     ------
@@ -25,16 +25,16 @@ def read_masses(
     """
     column = {name: j for j, name in enumerate(names)}
     leaves = 1 << model.height
-    current = np.zeros((model.n_trees, leaves), dtype=np.uint32)
+    current = np.zeros(model.n_trees * leaves, dtype=np.uint32)
     reference = np.zeros_like(current)
     for tree, root in enumerate(model.trees):
         for heap, node in _heap_nodes(root):
             if heap >= leaves:
-                current[tree, heap - leaves] = node.l_mass
-                reference[tree, heap - leaves] = node.r_mass
+                current[tree * leaves + heap - leaves] = node.l_mass
+                reference[tree * leaves + heap - leaves] = node.r_mass
             elif (
-                column.get(node.feature) != shapes.features[tree, heap]
-                or node.threshold != shapes.thresholds[tree, heap]
+                column.get(node.feature) != shapes.features[tree * leaves + heap]
+                or node.threshold != shapes.thresholds[tree * leaves + heap]
             ):
                 raise ValueError(
                     f"expected the trees that River draws from seed {model.seed} over the features "
@@ -55,11 +55,11 @@ def build_model(
     reference: NDArray[np.uint32],
     counter: int,
 ) -> RiverHalfSpaceTrees:
-    """Return a River model over `names` (sorted) with these leaf masses, both [trees, leaves]."""
+    """Return a River model over `names` (sorted) with these leaf masses, both [trees * leaves]."""
     if len(names) != len(limits) or list(names) != sorted(names):
         raise ValueError(f"expected {len(limits)} sorted feature names, got {list(names)}: River sorts them")
     model = RiverHalfSpaceTrees(
-        n_trees=len(current),
+        n_trees=len(current) >> height,
         height=height,
         window_size=window_size,
         limits=dict(zip(names, limits, strict=True)),
@@ -68,7 +68,8 @@ def build_model(
     # River draws its trees at the first record; the masses that it leaves are replaced below.
     model.learn_one(dict.fromkeys(names, 0.0))  # type: ignore[no-untyped-call]  # River's is untyped
     for tree, root in enumerate(model.trees):
-        now, last = _heap_masses(current[tree]), _heap_masses(reference[tree])
+        leaves = slice(tree << height, (tree + 1) << height)
+        now, last = _heap_masses(current[leaves]), _heap_masses(reference[leaves])
         for heap, node in _heap_nodes(root):
             node.l_mass = int(now[heap])
             node.r_mass = int(last[heap])

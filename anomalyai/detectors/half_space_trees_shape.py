@@ -19,7 +19,7 @@ Limits = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class TreeShapes:
-    """Split features and thresholds, both [trees, 2**height] in heap order counted from 1; read-only."""
+    """Split features and thresholds [trees * 2**height], tree after tree, heap order from 1; read-only."""
 
     features: NDArray[np.uint16]
     thresholds: NDArray[np.float64]
@@ -59,6 +59,7 @@ def build_shapes(n_trees: int, height: int, limits: Limits, seed: int) -> TreeSh
 
     for tree in range(n_trees):
         grow(tree, 1, list(limits))
-    features.flags.writeable = False
-    thresholds.flags.writeable = False
-    return TreeShapes(features, thresholds)
+    shapes = TreeShapes(features.reshape(-1), thresholds.reshape(-1))
+    shapes.features.flags.writeable = False
+    shapes.thresholds.flags.writeable = False
+    return shapes
