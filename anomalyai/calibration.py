@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 2048
-TAIL_QUANTILE = 0.98
-"""The extrapolated part starts where this share of clean scores lies below."""
+TAIL_SHARE, TAIL_RECORDS = 0.05, 40.0
+"""The extrapolated part holds this share of the clean scores, at most this many records: where more were seen,
+what was seen counts."""
 
 
 class TailCalibrator:
@@ -62,18 +63,22 @@ class TailCalibrator:
         self.seen += len(raw)
         self._refresh()
 
+    def forget(self) -> None:
+        """Start anew, as if nothing had been seen."""
+        self.weights[:] = 0.0
+        self.seen = 0
+        self._refresh()
+
     def _refresh(self) -> None:
         """Rebuild the look-up tables; only this changes what `tail` answers."""
-        above = np.cumsum(self.weights[::-1])[::-1]
-        total = above[0]
-        # A prior of one record above everything keeps the tail of an unseen score away from zero.
-        self._survival = np.append(above, 0.0) / (total + 1.0) + 1.0 / (total + 1.0) * np.append(
-            np.ones(BINS), 1.0
-        )
-        cut = int(np.searchsorted(-above, -(1.0 - TAIL_QUANTILE) * total)) if total > 0 else 0
+        above = np.append(np.cumsum(self.weights[::-1])[::-1], 0.0)
+        total = float(above[0])
+        # One more record above everything keeps the tail of an unseen score away from zero.
+        self._survival = (above + 1.0) / (total + 1.0)
+        cut = int(np.searchsorted(-above, -min(TAIL_SHARE * total, TAIL_RECORDS)))
         self._cut = min(cut, BINS - 1)
         self._cut_value = self.lowest + self._width * self._cut
-        excess_weight = above[self._cut] if total > 0 else 0.0
+        excess_weight = float(above[self._cut])
         centres = self._upper_edges[self._cut :] - self._width / 2 - self._cut_value
         excess_sum = float(np.dot(self.weights[self._cut :], centres))
         self._scale = (excess_sum + self.prior_weight * self.prior_scale) / (
@@ -89,7 +94,8 @@ class TailCalibrator:
         inside = self._survival[bins] * (1.0 - share) + self._survival[bins + 1] * share
         excess = np.maximum(raw - self._cut_value, 0.0) / self._scale
         beyond = self._cut_survival * np.exp(-np.minimum(excess, 600.0))
-        return np.where(raw >= self._cut_value, beyond, inside)
+        tail: NDArray[np.float64] = np.where(raw >= self._cut_value, beyond, inside)
+        return tail
 
     def rarity(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return -log10 of the tail probability, 0 or more."""

@@ -1,8 +1,16 @@
-"""The detectors of a feed and how their voices become one raw score.
+"""The detectors of a feed and how their voices become one raw score, in nats.
 
-Members: the surprise of single columns (`ColumnDensity`), half-space trees over a short and a long window
-(River's, compiled), and the batch-trained isolation forest once there is one. Each member's raw score is turned
-into a tail probability on clean records (`TailCalibrator`), in nats; the raw score of the ensemble is the mean.
+Every member speaks as a log-density ratio: how much less likely, in nats, it finds the record than a usual
+one. Each is centred on what it usually says and divided by its spread where that exceeds a nat, and they are
+added. A field or detector that has nothing to say then adds about nothing; tail probabilities would give every
+field an equally loud voice. The members:
+
+- columns: the surprise of every number (`ColumnDensity`), large ones softened;
+- rarity: how much rarer than usual every category's and entity's value is;
+- habit: the largest surprise of a number against an entity's own habit, high values only;
+- trees: half-space trees (River's, compiled) on the numbers and the rarities, over a tight and a wide range:
+  how thin the record's cells are, the mean logarithm over several ensembles;
+- forest: the batch-trained isolation forest: its mean path length in nats below the usual one.
 """
 
 from __future__ import annotations
@@ -12,16 +20,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyai.calibration import TailCalibrator
 from anomalyai.detectors.column_density import ColumnDensity
-from anomalyai.detectors.half_space_trees import HalfSpaceTrees
 from anomalyai.features import Column
+from anomalyai.moments import MemberMoments
 from anomalyai.training import TrainedModel
+from anomalyai.tree_group import TREE_SETS, TreeGroup, quartile_range, widened_range
 
-WINDOWS = (250, 1000)
-TREES = 50
-LN10 = float(np.log(10.0))
-_UPPER_ASPECTS = frozenset({"rarity", "deviation", "burst", "company"})
+SOFT_NATS = 4.0
+TREES_WEIGHT = 1.1
+FOREST_WEIGHT = 0.5
+MEMORY = 5_000.0
+"""Half-life in learnt records of the members' means and spreads."""
+
+FOREST_NATS = 10.244770920116851
+"""c(256) of Liu, Ting & Zhou (2008), the usual path length: path lengths are -c * log2(score), in bits."""
+
+MEMBERS = ("columns", "rarity", "habit", "tight trees", "wide trees", "forest")
+_COLUMNS, _RARITY, _HABIT, _TIGHT, _WIDE, _FOREST = range(len(MEMBERS))
+_WEIGHTS = np.array([1.0, 1.0, 1.0, TREES_WEIGHT, TREES_WEIGHT, FOREST_WEIGHT])
+_SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 0.1, 0.1, 0.1])
+"""Nats: a member that hardly ever moves is not blown up to the voice of one that does."""
 
 
 class Ensemble:
@@ -29,115 +47,124 @@ class Ensemble:
 
     def __init__(self, columns: tuple[Column, ...], seed: int = 0) -> None:
         self.columns = columns
-        upper = np.array([column.aspect in _UPPER_ASPECTS for column in columns], dtype=np.bool_)
-        self.density = ColumnDensity(upper)
-        self._tree_columns = np.array(
-            [j for j, c in enumerate(columns) if c.aspect in ("value", "rarity")], dtype=int
-        )
-        self.low: NDArray[np.float64] = np.zeros(len(self._tree_columns))
-        self.span: NDArray[np.float64] = np.ones(len(self._tree_columns))
         self.seed = seed
-        self._new_trees()
+        aspects = [column.aspect for column in columns]
+        self._values = _places(aspects, "value")
+        self._rarities = _places(aspects, "rarity", "presence")
+        self._habits = _places(aspects, "deviation")
+        self.density = ColumnDensity(np.array([aspect != "value" for aspect in aspects], dtype=np.bool_))
+        self.typical_rarity: NDArray[np.float64] = np.zeros(len(columns))
+        self.members = MemberMoments(len(MEMBERS))
+        coordinates = len(self._values) + len(self._rarities)
+        self.tight = TreeGroup(coordinates, seed=seed)
+        self.wide = TreeGroup(coordinates, seed=seed + TREE_SETS)
+        self.weight = 0.0
         self.model: TrainedModel | None = None
-        self._calibrators = {
-            "density_sum": TailCalibrator(-64.0, 192.0, prior_scale=4.0),
-            "density_max": TailCalibrator(-8.0, 56.0, prior_scale=1.0),
-            "trees_250": TailCalibrator(0.0, 16.0, prior_scale=0.5),
-            "trees_1000": TailCalibrator(0.0, 16.0, prior_scale=0.5),
-            "forest": TailCalibrator(0.0, 1.0, prior_scale=0.05),
-        }
-
-    def _new_trees(self) -> None:
-        count = len(self._tree_columns)
-        self.trees = (
-            [
-                HalfSpaceTrees(count, n_trees=TREES, window_size=window, seed=self.seed + j)
-                for j, window in enumerate(WINDOWS)
-            ]
-            if count
-            else []
-        )
-
-    def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        scaled = (values[:, self._tree_columns] - self.low) / self.span
-        return np.nan_to_num(np.clip(scaled, 0.0, 1.0), nan=0.0)
-
-    def member_scores(self, values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """Return the raw score of every member that is warm, float64 [n] each, high is anomalous."""
-        surprise = self.density.surprise(values)
-        scores = {}
-        if surprise.shape[1]:
-            scores["density_sum"] = surprise.sum(axis=1)
-            scores["density_max"] = surprise.max(axis=1)
-        scaled = self._scaled(values)
-        for window, trees in zip(WINDOWS, self.trees, strict=False):
-            if trees.is_warm:
-                scores[f"trees_{window}"] = -np.log(np.maximum(1.0 - trees.score_batch(scaled), 1e-7))
-        if self.model is not None:
-            scores["forest"] = self.model.score_batch(values)
-        return scores
-
-    def combine(self, scores: dict[str, NDArray[np.float64]], rows: int) -> NDArray[np.float64]:
-        """Return the ensemble's raw score, float64 [rows], in nats."""
-        if not scores:
-            return np.zeros(rows)
-        total = np.zeros(rows)
-        for name, raw in scores.items():
-            total += LN10 * self._calibrators[name].rarity(raw)
-        return total / len(scores)
 
     @property
     def is_warm(self) -> bool:
         """Whether scales were taken, so that scores mean something."""
-        return bool(self.density.mass.any())
+        return self.weight > 0.0
 
-    def swap(self, model: TrainedModel, rows: NDArray[np.float64]) -> None:
-        """Let a trained model join; its scores of clean rows, float64 [n, columns], calibrate it."""
-        self.model = model
-        calibrator = TailCalibrator(0.0, 1.0, prior_scale=0.05)
-        calibrator.learn(model.score_batch(rows))
-        self._calibrators["forest"] = calibrator
+    def _coordinates(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the trees see: numbers as they are, rarities as a share of 8 nats."""
+        rarities = np.clip(values[:, self._rarities] / 8.0, 0.0, 1.0)
+        return np.hstack([values[:, self._values], rarities])
+
+    def voices(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what each member says as it is, float64 [n, len(MEMBERS)] in nats; NaN while it is cold."""
+        out = np.full((len(values), len(MEMBERS)), np.nan)
+        if not self.is_warm:
+            return out
+        surprise = self.density.surprise(values)
+        if len(self._values):
+            out[:, _COLUMNS] = soften(surprise[:, self._values]).sum(axis=1)
+        if len(self._rarities):
+            rarer = values[:, self._rarities] - self.typical_rarity[self._rarities]
+            out[:, _RARITY] = np.where(np.isfinite(rarer), rarer, 0.0).sum(axis=1)
+        if len(self._habits):
+            out[:, _HABIT] = np.maximum(surprise[:, self._habits].max(axis=1), 0.0)
+        coordinates = self._coordinates(values)
+        for place, group in ((_TIGHT, self.tight), (_WIDE, self.wide)):
+            if group.is_warm:
+                out[:, place] = group.thinness(coordinates)
+        if self.model is not None:
+            out[:, _FOREST] = FOREST_NATS * np.log(self.model.score_batch(values))
+        return out
+
+    def combine(self, voices: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the raw score of the ensemble, float64 [n]: the weighted sum of the standardised voices."""
+        standardised = (voices - self.members.mean) / np.maximum(
+            np.sqrt(self.members.variance), _SPREAD_FLOORS
+        )
+        total: NDArray[np.float64] = np.nansum(standardised * _WEIGHTS, axis=1)
+        return total
 
     def score_batch(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Score feature rows, float64 [n, columns] -> float64 [n]."""
-        return self.combine(self.member_scores(values), len(values))
+        return self.combine(self.voices(values))
 
-    def learn_batch(self, values: NDArray[np.float64], scores: dict[str, NDArray[np.float64]]) -> None:
-        """Learn clean rows and the member scores they had."""
-        for name, raw in scores.items():
-            self._calibrators[name].learn(raw)
+    def learn_batch(self, values: NDArray[np.float64], voices: NDArray[np.float64]) -> None:
+        """Learn clean rows, float64 [n, columns], and what the members said of them."""
+        if not self.is_warm or not len(values):
+            return
         self.density.learn_batch(values)
-        scaled = self._scaled(values)
-        for trees in self.trees:
-            trees.learn_batch(scaled)
+        self.members.learn(voices)
+        self.weight = self.weight * 0.5 ** (len(values) / MEMORY) + len(values)
+        self._learn_rarity(values, len(values) / self.weight)
+        coordinates = self._coordinates(values)
+        self.tight.learn_batch(coordinates)
+        self.wide.learn_batch(coordinates)
+
+    def _learn_rarity(self, values: NDArray[np.float64], step: float) -> None:
+        known = np.isfinite(values)
+        means = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        self.typical_rarity += np.where(known.any(axis=0), step * (means - self.typical_rarity), 0.0)
 
     def rescale(self, rows: NDArray[np.float64]) -> None:
         """Take scales from clean rows, float64 [n, columns], and learn these rows anew on them."""
         self.density.fit_scale(rows)
         self.density.learn_batch(rows)
-        for place, j in enumerate(self._tree_columns):
-            column = rows[np.isfinite(rows[:, j]), j]
-            if len(column):
-                self.low[place] = column.min()
-                self.span[place] = max(column.max() - column.min(), 1e-9)
-        self._new_trees()
-        scaled = self._scaled(rows)
-        for trees in self.trees:
-            trees.learn_batch(scaled)
+        self.weight = float(len(rows))
+        self._learn_rarity(rows, 1.0)
+        coordinates = self._coordinates(rows)
+        numbers = len(self._values)
+        self.tight.fit_range(coordinates, numbers, *widened_range(coordinates[:, :numbers]))
+        self.wide.fit_range(coordinates, numbers, *quartile_range(coordinates[:, :numbers]))
+        self.members = MemberMoments(len(MEMBERS))
+        self.members.learn(self.voices(rows))
+
+    def swap(self, model: TrainedModel, rows: NDArray[np.float64]) -> None:
+        """Let a trained model join; clean rows, float64 [n, columns], tell what it usually says."""
+        self.model = model
+        if len(rows) and self.is_warm:
+            self.members.replace(_FOREST, self.voices(rows)[:, _FOREST])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"density": self.density, "members": self.members, "tight": self.tight, "wide": self.wide}
 
     def state(self) -> dict[str, Any]:
         """Return the learnt state for `anomalyai.state`; the trained model stays beside it."""
-        state: dict[str, Any] = {"low": self.low, "span": self.span}
-        state.update({f"density.{name}": value for name, value in self.density.state().items()})
-        state.update({f"trees{j}": trees.dumps() for j, trees in enumerate(self.trees)})
-        for name, calibrator in self._calibrators.items():
-            state.update({f"{name}.{key}": value for key, value in calibrator.state().items()})
+        state: dict[str, Any] = {"typical_rarity": self.typical_rarity, "weight": self.weight}
+        for prefix, part in self._parts().items():
+            state.update({f"{prefix}.{name}": value for name, value in part.state().items()})
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a state of the same columns."""
-        self.low, self.span = state["low"], state["span"]
-        self.density.restore({name: state[f"density.{name}"] for name in ("median", "spread", "mass")})
-        self.trees = [HalfSpaceTrees.loads(state[f"trees{j}"]) for j in range(len(self.trees))]
-        for name, calibrator in self._calibrators.items():
-            calibrator.restore({key: state[f"{name}.{key}"] for key in ("weights", "seen")})
+        self.typical_rarity, self.weight = state["typical_rarity"], float(state["weight"])
+        for prefix, part in self._parts().items():
+            start = f"{prefix}."
+            part.restore(
+                {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
+            )
+
+
+def _places(aspects: list[str], *wanted: str) -> NDArray[np.int64]:
+    return np.array([j for j, aspect in enumerate(aspects) if aspect in wanted], dtype=np.int64)
+
+
+def soften(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Let surprise beyond `SOFT_NATS` grow like its logarithm, so that one field cannot drown all others."""
+    beyond = np.maximum(surprise - SOFT_NATS, 0.0)
+    return np.minimum(surprise, SOFT_NATS) + SOFT_NATS * np.log1p(beyond / SOFT_NATS)

@@ -21,6 +21,9 @@ MAX_LOAD = 0.5
 """Above this share of used slots the table doubles; buckets of 8 at half load overflow rarely."""
 
 
+UNBOUNDED = 1 << 62
+
+
 class EntityTable:
     """Profiles of up to about `max_entities` entities: `width` float32 statistics and a last time each.
 
@@ -60,7 +63,7 @@ class EntityTable:
     @property
     def room(self) -> int:
         """New entities that may still be added before the table has to double."""
-        return int(self.slots * MAX_LOAD) - self.used if self.may_grow else np.iinfo(np.int64).max
+        return int(self.slots * MAX_LOAD) - self.used if self.may_grow else UNBOUNDED
 
     def double(self) -> None:
         """Move everything to twice as many slots."""

@@ -101,14 +101,10 @@ def _reason(
             return Reason(field, text, share, expected=habit, actual=actual)
     if "value" in mine:
         return _value_reason(field, share, row[mine["value"]], clean[:, mine["value"]], actual)
-    if "rarity" in mine:
-        text = f"{field} {_quoted(actual)} comes once in {number(math.exp(row[mine['rarity']]))} records"
+    rarity = mine.get("rarity", mine.get("presence"))
+    if rarity is not None and row[rarity] > math.log(2.0):
+        text = f"{field} {_quoted(actual)} comes once in {number(math.exp(row[rarity]))} records"
         return Reason(field, text, share, actual=actual)
-    if mine.get("company") is not None and row[mine["company"]] == 1.0:
-        other = columns[mine["company"]].entity
-        return Reason(
-            field, f"{field} {_quoted(actual)} was never seen with this {other}", share, actual=actual
-        )
     if "burst" in mine:
         pace = math.exp(row[mine["burst"]])
         text = f"{field} {_quoted(actual)} is active at {number(pace)} times its usual pace"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from anomalyai.records import RecordBatch
+from anomalyai.records import Codec, RecordBatch
 from anomalyai.schema import FeedSchema
 
 MAX_RECORDS = 500
@@ -20,7 +20,7 @@ class ProvisionalRecords:
     """At most `MAX_RECORDS` records and `MAX_SIZE_BYTES` of a feed's beginning."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[str, bytes, int, float]] = []
+        self._kept: list[tuple[Codec, bytes, int, float]] = []
         self._records = 0
         self._size_bytes = 0
 

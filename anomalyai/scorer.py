@@ -32,11 +32,17 @@ FIRST_ALERT_AFTER = 30
 """Records before the first one may be flagged: fewer give no idea of what is usual."""
 
 TRAIN_AFTER_CLEAN = 2_000
-RESCALE_AT = (64, 256, 512, 1_024, 2_048, 4_096)
-"""Clean records at which scales are taken anew; afterwards at every doubling."""
+RESCALE_AT = (24, 64, 128, 256, 512, 1_024, 2_048, 4_096)
+"""Clean records at which scales are taken anew."""
 
-ALLOWANCE = 1.25
-ALLOWANCE_CAP = 8.0
+HELD_SCORE = 2.0
+"""Records at least this rare (1 in 100) are held back from the detectors' learning, flagged or not: an attack is
+absorbed through the many records that do not reach the alert threshold."""
+
+HELD_FACTOR, BURST_FACTOR = 2.0, 4.0
+"""Held and flagged records that calibration may see in a block, in multiples of what is expected (and one more)."""
+
+_PENDING = ("values", "voices", "raw", "flagged", "time_s")
 
 
 class Scorer:
@@ -50,14 +56,13 @@ class Scorer:
         self.features = FeatureBuilder(schema)
         self.ensemble = Ensemble(self.features.columns, seed)
         self.column_names = tuple(column.name for column in self.features.columns)
-        self.calibrator = TailCalibrator(0.0, 32.0, prior_scale=1.0)
+        self.calibrator = TailCalibrator(-64.0, 192.0, prior_scale=2.0)
         self.reservoir = Reservoir(len(self.column_names))
         self.flow = FlowRate()
         self.seen = self.flagged = self.clean = 0
         self.promised = 0.0
-        self._allowance = 1.0
         self._training_state = "waiting"
-        self._pending: list[tuple[NDArray[np.float64], dict[str, NDArray[np.float64]], Any, Any, Any]] = []
+        self._pending: list[tuple[NDArray[Any], ...]] = []
 
     @property
     def rate(self) -> float:
@@ -77,8 +82,8 @@ class Scorer:
     def process(self, batch: RecordBatch, *, silent: bool = False) -> ScoredBatch:
         """Score a batch that lies within one block; returns a `ScoredBatch`. `silent` makes no alerts."""
         values = self.features.describe(batch)
-        members = self.ensemble.member_scores(values)
-        raw = self.ensemble.combine(members, batch.n)
+        voices = self.ensemble.voices(values)
+        raw = self.ensemble.combine(voices)
         score = self.calibrator.rarity(raw)
         number = self.seen + np.arange(batch.n)
         flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER) & self.ensemble.is_warm
@@ -98,7 +103,7 @@ class Scorer:
             threshold=self.threshold,
             alerts=alerts,
         )
-        self._pending.append((values, members, raw, flagged, batch.time_s))
+        self._pending.append((values, voices, raw, flagged, batch.time_s))
         self.promised += self.rate * float(np.count_nonzero(number >= FIRST_ALERT_AFTER))
         self.flagged += int(np.count_nonzero(flagged))
         end = next_end(self.seen)
@@ -108,24 +113,26 @@ class Scorer:
         return result
 
     def _learn(self) -> None:
-        values = np.concatenate([part[0] for part in self._pending])
-        names = self._pending[0][1].keys()
-        members = {name: np.concatenate([part[1][name] for part in self._pending]) for name in names}
-        raw = np.concatenate([part[2] for part in self._pending])
-        flagged = np.concatenate([part[3] for part in self._pending])
-        self.flow.learn(np.concatenate([part[4] for part in self._pending]))
+        values, voices, raw, flagged, time_s = (
+            np.concatenate(parts) for parts in zip(*self._pending, strict=True)
+        )
+        self.flow.learn(time_s)
         self._pending.clear()
 
-        counted = ~flagged
-        counted[self._allowed(flagged)] = True
+        score = self.calibrator.rarity(raw)
+        held = (score >= min(HELD_SCORE, self.threshold)) & self.ensemble.is_warm
+        counted = ~(held | flagged)
+        counted[_first(held & ~flagged, HELD_FACTOR * 10.0**-HELD_SCORE)] = True
+        counted[_first(flagged, BURST_FACTOR * self.rate)] = True
         if self.ensemble.is_warm:
             self.calibrator.learn(raw[counted])
-        clean = ~flagged
-        self.ensemble.learn_batch(values[clean], {name: scores[clean] for name, scores in members.items()})
-        self.reservoir.add(values[clean])
+        clean = ~(held | flagged)
+        self.ensemble.learn_batch(values[clean], voices[clean])
+        self.reservoir.add(values[counted])
         before, self.clean = self.clean, self.clean + int(np.count_nonzero(clean))
         if _crosses_rescale(before, self.clean):
             self.ensemble.rescale(self.reservoir.rows)
+            self._recalibrate()
         if (
             self._training_state == "waiting"
             and self.ensemble.model is None
@@ -133,12 +140,10 @@ class Scorer:
         ):
             self._training_state = "due"
 
-    def _allowed(self, flagged: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the flagged rows that the calibration may see: the budget's share, not a burst."""
-        self._allowance = min(self._allowance + ALLOWANCE * self.rate * len(flagged), ALLOWANCE_CAP)
-        rows = np.flatnonzero(flagged)[: int(self._allowance)]
-        self._allowance -= len(rows)
-        return rows
+    def _recalibrate(self) -> None:
+        """Start the calibration again from the clean rows at hand: the raw score has changed its meaning."""
+        self.calibrator.forget()
+        self.calibrator.learn(self.ensemble.score_batch(self.reservoir.rows))
 
     def _alert(self, batch: RecordBatch, i: int, row: NDArray[np.float64], score: float) -> Alert:
         record = batch.record(i)
@@ -178,6 +183,7 @@ class Scorer:
     def swap(self, model: TrainedModel) -> None:
         """Let a model score from the next record on."""
         self.ensemble.swap(model, self.reservoir.rows)
+        self._recalibrate()
 
     def rename(self, schema: FeedSchema) -> None:
         """Take a schema whose scored columns are the same."""
@@ -207,23 +213,21 @@ class Scorer:
             "flagged": self.flagged,
             "clean": self.clean,
             "promised": self.promised,
-            "allowance": self._allowance,
             "training_state": self._training_state,
             "pending": len(self._pending),
         }
         for prefix, part in self._parts().items():
             state.update({f"{prefix}/{name}": value for name, value in part.state().items()})
-        for place, (values, members, raw, flagged, time_s) in enumerate(self._pending):
-            state[f"pending{place}/names"] = list(members)
-            arrays = {"values": values, "raw": raw, "flagged": flagged, "time_s": time_s}
-            arrays.update({f"member.{name}": scores for name, scores in members.items()})
-            state.update({f"pending{place}/{name}": array for name, array in arrays.items()})
+        for place, part in enumerate(self._pending):
+            state.update(
+                {f"pending{place}/{name}": array for name, array in zip(_PENDING, part, strict=True)}
+            )
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a state of the same columns."""
         self.seen, self.flagged, self.clean = (int(state[name]) for name in ("seen", "flagged", "clean"))
-        self.promised, self._allowance = float(state["promised"]), float(state["allowance"])
+        self.promised = float(state["promised"])
         self._training_state = state["training_state"]
         for prefix, part in self._parts().items():
             start = f"{prefix}/"
@@ -232,17 +236,7 @@ class Scorer:
             )
         self._pending.clear()
         for place in range(int(state["pending"])):
-            at = f"pending{place}/"
-            members = {name: state[f"{at}member.{name}"] for name in state[f"{at}names"]}
-            self._pending.append(
-                (
-                    state[f"{at}values"],
-                    members,
-                    state[f"{at}raw"],
-                    state[f"{at}flagged"],
-                    state[f"{at}time_s"],
-                )
-            )
+            self._pending.append(tuple(state[f"pending{place}/{name}"] for name in _PENDING))
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -256,11 +250,10 @@ class Scorer:
 
 def _crosses_rescale(before: int, after: int) -> bool:
     """Return whether a point at which scales are taken anew lies in (before, after]."""
-    if any(before < point <= after for point in RESCALE_AT):
-        return True
-    point = RESCALE_AT[-1] * 2
-    while point <= after:
-        if before < point:
-            return True
-        point *= 2
-    return False
+    return any(before < point <= after for point in RESCALE_AT)
+
+
+def _first(marked: NDArray[np.bool_], share: float) -> NDArray[np.int64]:
+    """Return the first marked rows, at most this share of all rows and one more."""
+    limit = 1 + math.ceil(share * len(marked))
+    return np.flatnonzero(marked)[:limit]

@@ -1,0 +1,32 @@
+"""Record batches put into another order, for back-tests of files that are not in event order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyai.records import RecordBatch
+
+
+def in_event_order(batches: Sequence[RecordBatch]) -> RecordBatch:
+    """Return all records as one batch under the last batch's schema, stably sorted by event time.
+
+    Records without a time come last. The columns are kept, and `index`; the records as they came are not.
+    """
+    schema = batches[-1].schema
+    same = [
+        batch if batch.schema == schema else RecordBatch.from_log(schema, batch.codec, batch.body, 0)
+        for batch in batches
+    ]
+    time_s = np.concatenate([batch.time_s for batch in same])
+    order: NDArray[np.int64] = np.argsort(time_s, kind="stable")
+    columns = (
+        np.concatenate([batch.numbers for batch in same])[order],
+        np.concatenate([batch.keys for batch in same])[order],
+        time_s[order],
+        np.concatenate([batch.label for batch in same])[order],
+    )
+    index = np.concatenate([batch.index for batch in batches])[order]
+    return RecordBatch(schema, columns, "rows", b"[]", index=index)
