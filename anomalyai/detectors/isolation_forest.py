@@ -89,8 +89,8 @@ class IsolationForestModel:
         if not rows.flags.carray:
             rows = rows.copy(order="C")  # one memory layout, one compiled kernel
         scores = np.empty(len(rows), dtype=np.float64)
-        self._layout.score(rows, scores)
-        return scores
+        self._layout.measure(rows, scores)
+        return np.exp2(scores, out=scores)  # in numpy: compiled loops may round a vector and its tail unlike
 
     def learn_batch(self, X: ArrayLike) -> None:
         """Leave the forest as it is: it changes only by being trained anew."""

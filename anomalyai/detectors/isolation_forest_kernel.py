@@ -6,8 +6,9 @@ missing value left at some nodes and right at others: where it goes left, the no
 swapped, question asked of -x), so that NaN, for which every comparison is false, takes the second child
 everywhere and needs no test of its own.
 
-Trees are the outer loop over blocks of rows that fit the first-level cache; four rows descend at a time,
-which hides the latency of a step behind the other three.
+Trees are the outer loop over blocks of rows that stay in the first-level cache. Within a tree all rows of a
+block go down one level before any goes down the next: a step waits for the one above it, but never for
+another row's, so the processor overlaps the steps of many rows.
 """
 
 import numpy as np
@@ -17,132 +18,132 @@ from anomalyai.detectors.compilation import compiled
 
 ONE = np.uint64(1)
 LARGEST = float(np.finfo(np.float32).max) / 2  # half, so that the span of two clipped values is finite too
-_BLOCK_BYTES = 12_288
+_BLOCK_VALUES = 4096
+_MOST_BLOCK_ROWS = 256
+_LEAST_BLOCK_ROWS = 32
 
 
 @compiled
-def _lay_out(rows: NDArray[np.float64], start: int, stop: int, block: NDArray[np.float32]) -> None:
+def _block_rows(n_rows: int, width: int) -> int:
+    """Return how many of `n_rows` rows with `width` features are scored together."""
+    fitting = max(_LEAST_BLOCK_ROWS, min(_MOST_BLOCK_ROWS, _BLOCK_VALUES // (2 * width)))
+    return min(n_rows, fitting)
+
+
+@compiled
+def _lay_out(
+    values: NDArray[np.float64], start: int, stop: int, width: int, block: NDArray[np.float32]
+) -> None:
     """Write x and -x of rows start..stop to `block`, clipped to +-`LARGEST`."""
-    width = rows.shape[1]
     at = 0
     for i in range(start, stop):
         for j in range(width):
-            value = np.float32(min(max(rows[i, j], -LARGEST), LARGEST))
+            value = np.float32(min(max(values[i * width + j], -LARGEST), LARGEST))
             block[at + j] = value
             block[at + width + j] = -value
         at += 2 * width
 
 
 @compiled
-def _block_rows(width: int) -> int:
-    """Return how many rows of `width` features a block holds: a multiple of 4, 4 to 512."""
-    fitting = _BLOCK_BYTES // (8 * width)
-    return max(4, min(512, fitting // 4 * 4))
+def _descend(
+    block: NDArray[np.float32],
+    width: int,
+    features: NDArray[np.uint16],
+    thresholds: NDArray[np.float32],
+    base: int,
+    nodes: NDArray[np.uint32],
+    n_rows: int,
+) -> None:
+    """Move the `nodes` of the block's rows one level down the heap at `base`."""
+    for i in range(n_rows):
+        node = np.uint64(nodes[i])
+        at = np.uint64(base) + node
+        value = block[np.uint64(i) * np.uint64(2 * width) + np.uint64(features[at])]
+        nodes[i] = np.uint32((node << ONE) | np.uint64(not value <= thresholds[at]))
 
 
 @compiled
-def score_heaps(
-    rows: NDArray[np.float64],
+def measure_heaps(
+    values: NDArray[np.float64],
+    width: int,
     features: NDArray[np.uint16],
     thresholds: NDArray[np.float32],
     lengths: NDArray[np.float64],
+    n_leaves: int,
     mean_length: float,
-    scores: NDArray[np.float64],
+    exponents: NDArray[np.float64],
 ) -> None:
-    """Score `rows` [n, features] with trees laid out as complete binary heaps of one depth.
+    """Write the base-2 logarithm of each row's score to `exponents` [rows], trees being heaps of one depth.
 
-    `features` and `thresholds` [trees, 2**depth] count nodes from 1; `lengths` [trees, 2**depth] holds the
-    path length that each leaf stands for; `mean_length` is the expected path length of the training sample
-    times the trees.
+    `values` are the rows one after another, `width` to a row. `features`, `thresholds` and `lengths`
+    [trees * n_leaves] hold tree after tree: split nodes counted from 1, and the path length each leaf stands
+    for. `mean_length` is the expected path length of a training sample times the trees.
     """
-    n_rows, width = rows.shape
-    n_trees, n_leaves = lengths.shape
-    depth = 0
-    while (1 << depth) < n_leaves:
-        depth += 1
-    leaves = np.uint64(n_leaves)
-    step = _block_rows(width)
-    block = np.zeros(2 * width * min(step, (n_rows + 3) // 4 * 4), dtype=np.float32)
-    total = np.zeros(len(block) // (2 * width), dtype=np.float64)
-    stride = np.uint64(2 * width)
-    for start in range(0, n_rows, step):
+    n_rows = len(exponents)
+    step = _block_rows(n_rows, width)
+    block = np.empty(2 * width * step, dtype=np.float32)
+    nodes = np.empty(step, dtype=np.uint32)
+    for start in range(0, n_rows, max(1, step)):
         stop = min(start + step, n_rows)
-        _lay_out(rows, start, stop, block)
-        total[:] = 0.0
-        for tree in range(n_trees):
-            feature = features[tree]
-            threshold = thresholds[tree]
-            length = lengths[tree]
-            for i in range(0, stop - start, 4):  # the last four may reach past the rows, not the block
-                a = np.uint64(i) * stride
-                b = a + stride
-                c = b + stride
-                d = c + stride
-                p = ONE
-                q = ONE
-                r = ONE
-                s = ONE
-                for _ in range(depth):
-                    p = (p << ONE) | np.uint64(not block[a + np.uint64(feature[p])] <= threshold[p])
-                    q = (q << ONE) | np.uint64(not block[b + np.uint64(feature[q])] <= threshold[q])
-                    r = (r << ONE) | np.uint64(not block[c + np.uint64(feature[r])] <= threshold[r])
-                    s = (s << ONE) | np.uint64(not block[d + np.uint64(feature[s])] <= threshold[s])
-                total[i] += length[p - leaves]
-                total[i + 1] += length[q - leaves]
-                total[i + 2] += length[r - leaves]
-                total[i + 3] += length[s - leaves]
+        _lay_out(values, start, stop, width, block)
         for i in range(start, stop):
-            scores[i] = _score(total[i - start], mean_length)
+            exponents[i] = 0.0
+        for base in range(0, len(lengths), n_leaves):
+            for i in range(stop - start):
+                nodes[i] = 1
+            reached = 1
+            while reached < n_leaves:
+                _descend(block, width, features, thresholds, base, nodes, stop - start)
+                reached *= 2
+            to_leaf = np.uint64(base) - np.uint64(n_leaves)  # wraps round, and back again below
+            for i in range(stop - start):
+                exponents[start + i] += lengths[to_leaf + np.uint64(nodes[i])]
+        _normalise(exponents, start, stop, mean_length)
 
 
 @compiled
-def score_nodes(
-    rows: NDArray[np.float64],
+def measure_nodes(
+    values: NDArray[np.float64],
+    width: int,
     roots: NDArray[np.int64],
     depths: NDArray[np.int64],
     features: NDArray[np.uint16],
     thresholds: NDArray[np.float32],
-    children: NDArray[np.int64],
+    children: NDArray[np.uint32],
     lengths: NDArray[np.float64],
     mean_length: float,
-    scores: NDArray[np.float64],
+    exponents: NDArray[np.float64],
 ) -> None:
-    """Score `rows` [n, features] with trees of any depth, all nodes in one list.
+    """Write the base-2 logarithm of each row's score to `exponents` [rows], trees being of any depth.
 
-    `roots` and `depths` [trees]; `features`, `thresholds`, `lengths` [nodes]; `children` [nodes, 2]. A leaf
-    is its own two children, so that every row takes the same number of steps.
+    All nodes are in one list. `roots` and `depths` [trees]; `features`, `thresholds`, `lengths` [nodes];
+    `children` [nodes * 2], two to a node; a leaf is its own two children, so that every row takes the same
+    number of steps. The rest is as in `measure_heaps`.
     """
-    n_rows, width = rows.shape
-    step = _block_rows(width)
-    block = np.zeros(2 * width * step, dtype=np.float32)
-    total = np.zeros(step, dtype=np.float64)
-    for start in range(0, n_rows, step):
+    n_rows = len(exponents)
+    step = _block_rows(n_rows, width)
+    block = np.empty(2 * width * step, dtype=np.float32)
+    nodes = np.empty(step, dtype=np.uint32)
+    for start in range(0, n_rows, max(1, step)):
         stop = min(start + step, n_rows)
-        _lay_out(rows, start, stop, block)
-        total[:] = 0.0
-        for tree in range(len(roots)):
-            for i in range(0, stop - start, 4):
-                a = 2 * width * i
-                b = a + 2 * width
-                c = b + 2 * width
-                d = c + 2 * width
-                p = q = r = s = roots[tree]
-                for _ in range(depths[tree]):
-                    p = children[p, np.int64(not block[a + features[p]] <= thresholds[p])]
-                    q = children[q, np.int64(not block[b + features[q]] <= thresholds[q])]
-                    r = children[r, np.int64(not block[c + features[r]] <= thresholds[r])]
-                    s = children[s, np.int64(not block[d + features[s]] <= thresholds[s])]
-                total[i] += lengths[p]
-                total[i + 1] += lengths[q]
-                total[i + 2] += lengths[r]
-                total[i + 3] += lengths[s]
+        _lay_out(values, start, stop, width, block)
         for i in range(start, stop):
-            scores[i] = _score(total[i - start], mean_length)
+            exponents[i] = 0.0
+        for tree in range(len(roots)):
+            for i in range(stop - start):
+                nodes[i] = roots[tree]
+            for _ in range(depths[tree]):
+                for i in range(stop - start):
+                    node = np.uint64(nodes[i])
+                    value = block[np.uint64(i) * np.uint64(2 * width) + np.uint64(features[node])]
+                    nodes[i] = children[(node << ONE) | np.uint64(not value <= thresholds[node])]
+            for i in range(stop - start):
+                exponents[start + i] += lengths[np.uint64(nodes[i])]
+        _normalise(exponents, start, stop, mean_length)
 
 
 @compiled
-def _score(total: float, mean_length: float) -> float:
-    """Return 2**-(path length / expected one); for samples of one record 0.5, as scikit-learn does."""
-    if mean_length == 0.0:
-        return 0.5
-    return float(2.0 ** (-(total / mean_length)))
+def _normalise(sums: NDArray[np.float64], start: int, stop: int, mean_length: float) -> None:
+    """Turn sums of path lengths into -(sum / expected), or -1 for samples of one as scikit-learn does."""
+    for i in range(start, stop):
+        sums[i] = -(sums[i] / mean_length) if mean_length > 0.0 else -1.0

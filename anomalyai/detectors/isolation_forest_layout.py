@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyai.detectors.isolation_forest_kernel import score_heaps, score_nodes
+from anomalyai.detectors.isolation_forest_kernel import measure_heaps, measure_nodes
 
 if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest
@@ -18,34 +18,45 @@ DEEPEST_HEAP = 10  # a heap doubles with each level; past this a tree no longer 
 
 @dataclass(frozen=True)
 class Heaps:
-    """Trees as complete binary heaps of one depth; arrays as in `score_heaps`."""
+    """Trees as complete binary heaps of one depth; arrays as in `measure_heaps`."""
 
     features: NDArray[np.uint16]
     thresholds: NDArray[np.float32]
     lengths: NDArray[np.float64]
+    n_leaves: int
     mean_length: float
 
-    def score(self, rows: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
-        """Write the score of each row to `scores`."""
-        score_heaps(rows, self.features, self.thresholds, self.lengths, self.mean_length, scores)
+    def measure(self, rows: NDArray[np.float64], exponents: NDArray[np.float64]) -> None:
+        """Write the base-2 logarithm of each row's score to `exponents`."""
+        measure_heaps(
+            rows.reshape(-1),
+            rows.shape[1],
+            self.features,
+            self.thresholds,
+            self.lengths,
+            self.n_leaves,
+            self.mean_length,
+            exponents,
+        )
 
 
 @dataclass(frozen=True)
 class NodeList:
-    """Trees of any depth as one list of nodes; arrays as in `score_nodes`."""
+    """Trees of any depth as one list of nodes; arrays as in `measure_nodes`."""
 
     roots: NDArray[np.int64]
     depths: NDArray[np.int64]
     features: NDArray[np.uint16]
     thresholds: NDArray[np.float32]
-    children: NDArray[np.int64]
+    children: NDArray[np.uint32]
     lengths: NDArray[np.float64]
     mean_length: float
 
-    def score(self, rows: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
-        """Write the score of each row to `scores`."""
-        score_nodes(
-            rows,
+    def measure(self, rows: NDArray[np.float64], exponents: NDArray[np.float64]) -> None:
+        """Write the base-2 logarithm of each row's score to `exponents`."""
+        measure_nodes(
+            rows.reshape(-1),
+            rows.shape[1],
             self.roots,
             self.depths,
             self.features,
@@ -53,7 +64,7 @@ class NodeList:
             self.children,
             self.lengths,
             self.mean_length,
-            scores,
+            exponents,
         )
 
 
@@ -109,7 +120,7 @@ def _node_list(estimator: IsolationForest) -> NodeList:
         depths=np.array(depths),
         features=features,
         thresholds=thresholds,
-        children=children,
+        children=children.reshape(-1).astype(np.uint32),
         lengths=lengths,
         mean_length=float(len(roots) * expected),
     )
@@ -120,13 +131,19 @@ def _heaps(nodes: NodeList) -> Heaps:
     depth = int(nodes.depths.max())
     features = np.zeros((len(nodes.roots), 1 << depth), dtype=np.uint16)
     thresholds = np.zeros(features.shape, dtype=np.float32)
-    at = nodes.roots[:, None]
+    at: NDArray[np.integer] = nodes.roots[:, None]
     for level in range(depth):
         places = slice(1 << level, 2 << level)
         features[:, places] = nodes.features[at]
         thresholds[:, places] = nodes.thresholds[at]
-        at = nodes.children[at].reshape(len(at), -1)
-    return Heaps(features, thresholds, nodes.lengths[at], nodes.mean_length)
+        at = nodes.children.reshape(-1, 2)[at].reshape(len(at), -1)
+    return Heaps(
+        features=features.reshape(-1),
+        thresholds=thresholds.reshape(-1),
+        lengths=nodes.lengths[at].reshape(-1),
+        n_leaves=1 << depth,
+        mean_length=nodes.mean_length,
+    )
 
 
 def _float32_not_above(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
