@@ -50,7 +50,7 @@ feed = Table(
     Column("created", Float, nullable=False),
     Column("rejected", _Count, nullable=False),
     Column("shed", _Count, nullable=False),
-    Column("keys", _Count, nullable=False),  # idempotency keys ever remembered
+    Column("key_count", _Count, nullable=False),  # idempotency keys ever remembered
 )
 """What admission counts and the log does not hold."""
 

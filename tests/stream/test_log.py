@@ -24,15 +24,6 @@ def append(log: RunningLog, first_seq: int, n: int = 3, feed: str = "f", epoch: 
     return log.log.append(feed, epoch, [batch(first_seq, n)], arrival_s=10.0)
 
 
-def fill_disk(log: RunningLog) -> None:
-    """Let SQLite refuse to grow the file from here on, as a full disk does."""
-    with log.database.writer.begin() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        sa.event.listen(
-            log.database.writer, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count={pages}")
-        )
-
-
 def test_what_was_appended_is_read_back_in_order_with_the_same_bits(running_log: RunningLog) -> None:
     schema = batch(1, 1).schema
     payloads: list[RecordBatch | ControlEntry] = [SchemaChange(schema), batch(1, 4), BudgetChange("20/day")]
@@ -149,7 +140,7 @@ def test_an_unknown_control_entry_is_named(running_log: RunningLog) -> None:
 def test_a_full_disk_fails_the_append_and_all_numbered_after_it_until_the_epoch_is_renewed(
     waiting_log: RunningLog,
 ) -> None:
-    fill_disk(waiting_log)
+    waiting_log.fill_disk()
     big = waiting_log.log.append("f", 0, [batch(1, 20_000)], arrival_s=0.0)
     small = append(waiting_log, 20_001)
     other = append(waiting_log, 1, n=1, feed="g")

@@ -53,7 +53,7 @@ def _create_admission() -> None:
         sa.Column("created", sa.Float, nullable=False),
         sa.Column("rejected", _COUNT, nullable=False),
         sa.Column("shed", _COUNT, nullable=False),
-        sa.Column("keys", _COUNT, nullable=False),
+        sa.Column("key_count", _COUNT, nullable=False),
     )
     op.create_table(
         "producer",
