@@ -1,7 +1,7 @@
 """Detection core: records, features, detectors, calibration and evaluation.
 
-The names below are imported on first use, so that `import anomalyai` costs nothing and a program that needs only
-the client does not wait for scikit-learn.
+The names below are imported on first use, so that `import anomalyai` costs nothing and a program that needs
+only the client does not wait for scikit-learn.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
 """Typed reading of clean records: JSON bytes straight to columns, through structs compiled from a schema.
 
-The structs refuse every unknown field and every value of another type, so what they accept is exactly what the
-slower, exact reading of `decode_exact` accepts; whatever they refuse goes there, record by record.
-Two things they cannot see are checked here: keys that occur twice, and times or labels that cannot be read.
+The structs refuse every unknown field and every value of another type, so what they accept is what the
+slower, exact reading of `decode_exact` accepts; whatever they refuse goes there, record by record. Two things that
+structs cannot see are checked here: keys that occur twice, and times or labels that cannot be read.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import attrgetter
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -27,18 +28,16 @@ __all__ = ["REFUSED", "Codec", "Columns", "Decoded", "Reader", "label_value", "r
 REFUSED: Final = (msgspec.MsgspecError, RecursionError, ValueError, OverflowError)
 """What a typed decoder raises when it will not take the bytes."""
 
+Codec = Literal["rows", "columns"]
+
 _MISSING: Final = math.nan
 _UNSAFE: Final = frozenset('"\\') | {chr(code) for code in range(0x20)}
+_QUOTE: Final = ord('"')
 _LABELS: Final[dict[Any, float]] = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, 0: 0.0, 1: 1.0}
-
-Codec = Literal["rows", "columns"]
-Values = Sequence[Any]
-Decoded = Callable[[str], Values]
-"""From a field's name to its column of decoded values."""
 
 
 class Columns(NamedTuple):
-    """The numeric columns of a run of records, all of length n."""
+    """The numeric columns of a run of records, all of one length; see `RecordBatch` for each."""
 
     numbers: NDArray[np.float64]
     keys: NDArray[np.uint64]
@@ -46,13 +45,22 @@ class Columns(NamedTuple):
     label: NDArray[np.float64]
 
 
-class Table(NamedTuple):
-    """An object of columns as decoded: records, columns given, numeric columns, and the decoded ones by name."""
+class Decoded(Protocol):
+    """A run of records as typed Python values, not yet columns of numbers."""
 
-    count: int
-    given: int
-    columns: Columns
-    decoded: Decoded
+    @property
+    def size(self) -> int:
+        """Return the number of records."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return the names that have a column of their own."""
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column; None, UNSET or, for numbers, NaN is missing."""
+
+    def keys_written(self, name: str, *, complete: bool) -> int:
+        """Return how often the JSON held `name` as a key; `complete` tells that no record misses it."""
 
 
 def strict(schema: FeedSchema, field: Field) -> bool:
@@ -67,11 +75,11 @@ def label_value(value: Any) -> float:
     (1.0, 0.0, nan)
     """
     key = value.strip().lower() if isinstance(value, str) else value
-    return _LABELS.get(key, _MISSING)
+    return _LABELS.get(key, math.nan)
 
 
 class Reader:
-    """Compiled reading of one schema's records; immutable but for `null_names`, a cache.
+    """Compiled reading of one schema's records.
 
     Parameters
     ----------
@@ -83,42 +91,45 @@ class Reader:
 
     def __init__(self, schema: FeedSchema, null_names: Iterable[str] = ()) -> None:
         self.schema = schema
-        self.null_names = frozenset(null_names) - schema.by_name.keys()
-        self.fields = schema.fields
-        names = [f.name for f in self.fields] + sorted(self.null_names)
-        self.names = tuple(names)
+        nulls = sorted(set(null_names) - schema.by_name.keys())
+        names = [f.name for f in schema.fields] + nulls
         self.safe = not any(_UNSAFE & set(name) for name in names)
-        self._attributes = {name: f"f{i}" for i, name in enumerate(names)}
-        self._row_type = self._struct("Row", wrap=False)
-        self._table_type = self._struct("Table", wrap=True)
+        self.attributes = {name: f"f{i}" for i, name in enumerate(names)}
+        self._row_type = self._struct("Row", in_lists=False)
+        self._table_type = self._struct("Table", in_lists=True)
         self._rows = msgspec.json.Decoder(list[self._row_type])  # type: ignore[name-defined]
         self._row = msgspec.json.Decoder(self._row_type)
         self._table = msgspec.json.Decoder(self._table_type)
-        self._positions = {f.name: i for i, f in enumerate(self.fields)}
-        self._width = len(names)
+        self._tokens = schema.categories + schema.entities
+        self._plain = {name for name in self._tokens if _only_texts(schema.by_name[name])}
 
-    def _struct(self, name: str, *, wrap: bool) -> Any:
+    def _struct(self, struct_name: str, *, in_lists: bool) -> Any:
         fields: list[tuple[str, Any, Any]] = []
-        for field_name, attribute in self._attributes.items():
-            field = self.schema.by_name.get(field_name)
-            value_type: Any = _decoded_type(field) if field is not None else None
+        for name, attribute in self.attributes.items():
+            field = self.schema.by_name.get(name)
+            value_type: Any = _value_type(field) if field is not None else None
             default: Any = _MISSING if field is not None and field.kind is Kind.NUMBER else UNSET
-            if wrap:
-                value_type, default = list[value_type], UNSET
-                value_type = value_type | UnsetType
+            if in_lists:
+                value_type, default = list[value_type] | UnsetType, UNSET
             fields.append((attribute, value_type, default))
-        rename = {attribute: n for n, attribute in self._attributes.items()} if self.safe else None
-        return msgspec.defstruct(name, fields, gc=False, forbid_unknown_fields=True, rename=rename)
+        rename = {attribute: name for name, attribute in self.attributes.items()} if self.safe else None
+        return msgspec.defstruct(struct_name, fields, gc=False, forbid_unknown_fields=True, rename=rename)
 
-    def rows(self, body: bytes) -> list[Any]:
+    def rows(self, body: bytes) -> Rows:
         """Decode a JSON array of clean records; raises one of `REFUSED`."""
         self._require_safe()
-        return self._rows.decode(body)
+        return Rows(self, self._rows.decode(body))
 
     def row(self, raw: bytes | msgspec.Raw) -> Any:
         """Decode one clean record; raises one of `REFUSED`."""
         self._require_safe()
         return self._row.decode(raw)
+
+    def table(self, body: bytes) -> Table:
+        """Decode a JSON object of equally long columns; raises one of `REFUSED`."""
+        self._require_safe()
+        decoded = self._table.decode(body)
+        return Table({name: getattr(decoded, attribute) for name, attribute in self.attributes.items()})
 
     def _require_safe(self) -> None:
         if not self.safe:
@@ -126,106 +137,185 @@ class Reader:
 
     def make(self, values: Mapping[str, Any]) -> Any:
         """Build a row from flattened, checked values; names that are no fields are left out."""
-        attributes = self._attributes
-        return self._row_type(**{attributes[n]: v for n, v in values.items() if n in self._positions})
+        known = self.schema.by_name
+        return self._row_type(**{self.attributes[n]: v for n, v in values.items() if n in known})
 
-    def present(self, rows: Sequence[Any]) -> int:
-        """Count the keys that the rows had in their JSON, nulls included."""
-        absent = 0
-        for name, attribute in self._attributes.items():
-            field = self.schema.by_name.get(name)
-            default = _MISSING if field is not None and field.kind is Kind.NUMBER else UNSET
-            absent += [getattr(r, attribute) for r in rows].count(default)
-        return len(rows) * self._width - absent
+    def columns(self, decoded: Decoded) -> Columns:
+        """Turn typed values into columns of numbers."""
+        keys = np.zeros((decoded.size, len(self._tokens)), dtype=np.uint64)
+        for j, name in enumerate(self._tokens):
+            if self.schema.by_name[name].type is not JsonType.UNKNOWN:
+                keys[:, j] = key_column(decoded.column(name), texts=name in self._plain)
+        return Columns(self._numbers(decoded), keys, self._time(decoded), self._label(decoded))
 
-    def columns(self, rows: Sequence[Any]) -> Columns:
-        """Turn decoded rows into columns."""
-        return self._assemble(len(rows), lambda name: list(map(attrgetter(self._attributes[name]), rows)))
-
-    def table(self, body: bytes) -> Table:
-        """Decode a JSON object of equally long columns; raises one of `REFUSED`."""
-        self._require_safe()
-        decoded = self._table.decode(body)
-        found = {name: getattr(decoded, attribute) for name, attribute in self._attributes.items()}
-        given = [values for values in found.values() if values is not UNSET]
-        lengths = set(map(len, given))
-        if len(lengths) != 1:
-            raise ValueError("columns differ in length")
-        count = lengths.pop()
-        blank = [None] * count
-
-        def column(name: str) -> Values:
-            values: Values = found[name]
-            return blank if values is UNSET else values
-
-        return Table(count, len(given), self._assemble(count, column), column)
-
-    def unique_keys(self, body: bytes, rows: Sequence[Any]) -> bool:
-        """Tell whether no object in `body` can hold a key twice, given the rows that it decoded to.
-
-        Every key ends in `":`, so one that occurred twice leaves more of these than decoded keys. Texts that
-        hold `":` and blanks before a colon only make the answer False, and the exact reading decides.
-        """
-        return body.count(b'":') == self.present(rows) and not _blank_colon(body)
-
-    def unique_columns(self, body: bytes, table: Table) -> bool:
-        """Tell the same of an object of columns."""
-        return body.count(b'":') == table.given and not _blank_colon(body)
-
-    def _assemble(self, count: int, column: Decoded) -> Columns:
-        schema = self.schema
-        numbers = np.empty((count, len(schema.numbers)), dtype=np.float64)
-        for j, name in enumerate(schema.numbers):
-            numbers[:, j] = column(name)
+    def _numbers(self, decoded: Decoded) -> NDArray[np.float64]:
+        names = self.schema.numbers
+        if isinstance(decoded, Rows):
+            numbers = decoded.matrix(names)
+        else:
+            numbers = np.empty((decoded.size, len(names)), dtype=np.float64)
+            for j, name in enumerate(names):
+                numbers[:, j] = _floats(decoded.column(name))
         numbers += 0.0  # -0.0 and 0.0 are one value
-        tokens = schema.categories + schema.entities
-        keys = np.zeros((count, len(tokens)), dtype=np.uint64)
-        for j, name in enumerate(tokens):
-            field = schema.by_name[name]
-            if field.type is not JsonType.UNKNOWN:
-                plain = field.type is JsonType.STRING and not _takes_both(field)
-                keys[:, j] = key_column(list(column(name)), texts=plain)
-        return Columns(numbers, keys, self._time(count, column), self._label(count, column))
+        return numbers
 
-    def _time(self, count: int, column: Decoded) -> NDArray[np.float64]:
-        name = self.schema.time
-        field = self.schema.by_name[name] if name is not None else None
-        if name is None or field is None or field.type not in (JsonType.STRING, JsonType.NUMBER):
-            return np.full(count, math.nan)
-        values = column(name)
-        if field.type is JsonType.STRING:
-            return timestamp.text_column(list(values))
-        return timestamp.number_column(_floats(values))
+    def _time(self, decoded: Decoded) -> NDArray[np.float64]:
+        field = self.schema.by_name.get(self.schema.time or "")
+        if field is not None and field.type is JsonType.STRING:
+            return timestamp.text_column(decoded.column(field.name))
+        if field is not None and field.type is JsonType.NUMBER:
+            return timestamp.number_column(_floats(decoded.column(field.name)))
+        return np.full(decoded.size, math.nan)
 
-    def _label(self, count: int, column: Decoded) -> NDArray[np.float64]:
-        name = self.schema.label
-        if name is None:
-            return np.full(count, math.nan)
-        return np.fromiter(map(label_value, column(name)), dtype=np.float64, count=count)
+    def _label(self, decoded: Decoded) -> NDArray[np.float64]:
+        field = self.schema.by_name.get(self.schema.label or "")
+        if field is None:
+            return np.full(decoded.size, math.nan)
+        values = decoded.column(field.name)
+        if field.type in (JsonType.NUMBER, JsonType.BOOLEAN):
+            labels = _floats(values)
+            labels[(labels != 0.0) & (labels != 1.0)] = math.nan
+            return labels
+        return np.fromiter(map(label_value, values), dtype=np.float64, count=len(values))
 
-    def readable(self, columns: Columns, values: Decoded) -> bool:
-        """Tell whether no strict time or label of `columns` is NaN although a value is there."""
+    def is_sound(self, body: bytes, decoded: Decoded, columns: Columns) -> bool:
+        """Tell whether what the decoder let pass is right too.
+
+        False where a key may occur twice in an object, or where a strict time or label is there but unread; the
+        exact reading then decides. Every key and every text has its two quotes, so a key that occurs twice
+        leaves more quotes in the body than the decoded values account for.
+        """
+        return self._quotes(decoded, columns, body) == _count_quotes(body) and self._is_readable(
+            decoded, columns
+        )
+
+    def _quotes(self, decoded: Decoded, columns: Columns, body: bytes) -> int:
+        """Return how many quotes the values account for, or -1 where escapes leave that open."""
+        escapes = b"\\" in body
+        if escapes and b"\\u0022" in body:
+            return -1
+        silent, textual = self._settled_columns(columns)
+        quotes = 0
+        for name in decoded.names:
+            complete = name in silent or name in textual
+            quotes += 2 * decoded.keys_written(name, complete=complete)
+            if name in textual:
+                quotes += 2 * decoded.size
+            elif name not in silent:
+                quotes += _own_quotes(decoded.column(name))
+            if escapes:
+                quotes += sum(v.count('"') for v in decoded.column(name) if v.__class__ is str)
+        return quotes
+
+    def _settled_columns(self, columns: Columns) -> tuple[set[str], set[str]]:
+        """Return the names of full columns: those whose values have no quotes, and those of texts alone."""
+        silent = _complete(self.schema.numbers, ~np.isnan(columns.numbers))
+        textual = self._plain & _complete(self._tokens, columns.keys != 0)
+        for name, parsed in ((self.schema.time, columns.time_s), (self.schema.label, columns.label)):
+            if name is not None and not np.isnan(parsed).any():
+                (textual if self.schema.by_name[name].type is JsonType.STRING else silent).add(name)
+        return silent, textual
+
+    def _is_readable(self, decoded: Decoded, columns: Columns) -> bool:
         for name, parsed in ((self.schema.time, columns.time_s), (self.schema.label, columns.label)):
             if name is None or not strict(self.schema, self.schema.by_name[name]):
                 continue
-            unread = np.isnan(parsed)
-            if unread.any():
-                column = values(name)
-                if any(column[i] is not None and column[i] is not UNSET for i in np.flatnonzero(unread)):
+            unread = np.flatnonzero(np.isnan(parsed)).tolist()
+            if unread:
+                column = decoded.column(name)
+                if any(column[i] is not None and column[i] is not UNSET for i in unread):
                     return False
         return True
 
-    def values(self, rows: Sequence[Any]) -> Decoded:
-        """Return the function from a field's name to its column of decoded values."""
-        return lambda name: [getattr(r, self._attributes[name]) for r in rows]
+
+class Rows:
+    """Decoded structs, one a record."""
+
+    def __init__(self, reader: Reader, rows: Sequence[Any]) -> None:
+        self._attributes = reader.attributes
+        self._numbers = frozenset(reader.schema.numbers)
+        self._rows = rows
+        self._columns: dict[str, list[Any]] = {}
+        self.size = len(rows)
+        self.names = tuple(reader.attributes)
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = list(map(attrgetter(self._attributes[name]), self._rows))
+        return column
+
+    def keys_written(self, name: str, *, complete: bool) -> int:
+        """Count the records that had the key, with null or a value."""
+        default = _MISSING if name in self._numbers else UNSET
+        return self.size if complete else self.size - sum(value is default for value in self.column(name))
+
+    def matrix(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return number columns side by side, shape [size, len(names)]."""
+        if len(names) > 1:
+            cells = chain.from_iterable(map(attrgetter(*(self._attributes[n] for n in names)), self._rows))
+            try:
+                return np.fromiter(cells, np.float64, self.size * len(names)).reshape(self.size, len(names))
+            except TypeError:  # a null among them
+                pass
+        numbers = np.empty((self.size, len(names)), dtype=np.float64)
+        for j, name in enumerate(names):
+            numbers[:, j] = _floats(self.column(name))
+        return numbers
 
 
-def _blank_colon(body: bytes) -> bool:
-    return b" :" in body or b"\n:" in body or b"\t:" in body or b"\r:" in body
+class Table:
+    """Decoded columns; raises `ValueError` where they differ in length."""
+
+    def __init__(self, columns: Mapping[str, list[Any] | UnsetType]) -> None:
+        lengths = {len(column) for column in columns.values() if not isinstance(column, UnsetType)}
+        if len(lengths) != 1:
+            raise ValueError("columns differ in length")
+        self.size = lengths.pop()
+        self.names = tuple(columns)
+        self._columns = columns
+        self._blank = [None] * self.size
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column, full of None where it was not given."""
+        column = self._columns[name]
+        return self._blank if isinstance(column, UnsetType) else column
+
+    def keys_written(self, name: str, *, complete: bool) -> int:
+        """Return 1 if the column was given, else 0."""
+        return int(not isinstance(self._columns[name], UnsetType))
 
 
-def _floats(values: Values) -> NDArray[np.float64]:
-    return np.array([None if v is UNSET else v for v in values], dtype=np.float64)
+def _floats(values: list[Any]) -> NDArray[np.float64]:
+    """Return numbers or booleans as float64, NaN where missing."""
+    try:
+        return np.fromiter(values, dtype=np.float64, count=len(values))
+    except TypeError:
+        return np.array([None if value is UNSET else value for value in values], dtype=np.float64)
+
+
+def _complete(names: Sequence[str], present: NDArray[np.bool_]) -> set[str]:
+    """Return the names of the columns in which every record has a value."""
+    full = np.flatnonzero(present.all(axis=0))
+    return {names[i] for i in full.tolist()}
+
+
+def _own_quotes(values: list[Any]) -> int:
+    """Return how many quotes the values' JSON has, not counting escaped ones within texts."""
+    classes = list(map(type, values))
+    quotes = 2 * classes.count(str)
+    if list in classes or dict in classes:
+        quotes += sum(msgspec.json.encode(v).count(b'"') for v in values if isinstance(v, list | dict))
+    return quotes
+
+
+def _count_quotes(body: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(body, dtype=np.uint8) == _QUOTE))
+
+
+def _only_texts(field: Field) -> bool:
+    return field.type is JsonType.STRING and not _takes_both(field)
 
 
 def _takes_both(field: Field) -> bool:
@@ -233,7 +323,7 @@ def _takes_both(field: Field) -> bool:
     return field.declared and field.kind in (Kind.ENTITY, Kind.ID)
 
 
-def _decoded_type(field: Field) -> Any:
+def _value_type(field: Field) -> Any:
     """Return the type that a compiled struct gives the field's values; null is always taken."""
     if field.kind is Kind.NUMBER:
         return float | None
@@ -245,9 +335,8 @@ def _decoded_type(field: Field) -> Any:
         return str | int | None
     if field.type is JsonType.NUMBER:
         return float | None if field.kind is Kind.TIME else int | float | None
-    return {JsonType.STRING: str | None, JsonType.BOOLEAN: bool | None, JsonType.ARRAY: list[Any] | None}[
-        field.type
-    ]
+    types = {JsonType.STRING: str | None, JsonType.BOOLEAN: bool | None, JsonType.ARRAY: list[Any] | None}
+    return types[field.type]
 
 
 @lru_cache(maxsize=256)

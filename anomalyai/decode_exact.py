@@ -1,7 +1,7 @@
 """Exact reading of one record: slower than the compiled structs, and able to say what is wrong with it.
 
-Whatever the fast path of `decode` refuses comes here: new fields, nested objects, nulls in unexpected places,
-and every fault. A fault is a `RecordError` with the field and a text for the producer; it concerns this record alone.
+Whatever the fast path of `decode` refuses comes here: new fields, nested objects, and every fault. A fault is a
+`RecordError` with the field and a text for the producer; it concerns this record alone.
 """
 
 from __future__ import annotations
@@ -17,13 +17,23 @@ from anomalyai.inference import type_of
 from anomalyai.schema import MAX_NAME_CHARS, FeedSchema, Field, JsonType, Kind
 from anomalyai.timestamp import parse_text
 
-__all__ = ["MAX_DEPTH", "NotANumber", "RecordError", "check", "flatten", "parse", "parse_document"]
+__all__ = [
+    "FLOAT_BOUND",
+    "MAX_DEPTH",
+    "NotANumber",
+    "RecordError",
+    "check",
+    "flatten",
+    "parse",
+    "parse_document",
+]
 
 MAX_DEPTH: Final = 4
 """Parts a dotted field name may have: `a.b.c.d` is read, one level more is refused."""
 
 MAX_INTEGER_DIGITS: Final = 1_000
-_MAX_FLOAT: Final = 2**1024 - 2**970  # integers from here on round to infinity
+FLOAT_BOUND: Final = 2**1024 - 2**970
+"""Integers from here on round to infinity."""
 
 
 class RecordError(Exception):
@@ -200,7 +210,7 @@ def check(values: Mapping[str, Any], schema: FeedSchema) -> dict[str, JsonType]:
 
 
 def _require_range(name: str, value: Any) -> None:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _MAX_FLOAT:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= FLOAT_BOUND:
         raise RecordError(name, _not_a_number(str(value)))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from anomalyai.decode import REFUSED, Codec, Columns, Decoded, Reader
+from anomalyai.decode import REFUSED, Codec, Columns, Reader, Rows, Table
 from anomalyai.decode_exact import (
     NotANumber,
     RecordError,
@@ -25,9 +25,14 @@ from anomalyai.decode_split import split_array
 from anomalyai.errors import UnreadableBody, shorten
 from anomalyai.schema import FeedSchema
 
-__all__ = ["RowSource", "Source", "TableSource"]
+__all__ = ["RowSource", "Source", "TableSource", "join_rows"]
 
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def join_rows(raws: Sequence[bytes]) -> bytes:
+    """Return records as one JSON array, the body of the `rows` codec."""
+    return b"[" + b",".join(raws) + b"]"
 
 
 class Source(Protocol):
@@ -38,8 +43,8 @@ class Source(Protocol):
     def __len__(self) -> int:
         """Return the number of records, good or bad."""
 
-    def take(self, reader: Reader, start: int) -> Columns | None:
-        """Return the columns of all records from `start` on if every one of them is clean, else None."""
+    def take(self, reader: Reader, start: int, room: int | None) -> Columns | None:
+        """Return the columns of the records from `start` on, at most `room`, if all are clean, else None."""
 
     def row(self, reader: Reader, i: int) -> Any | None:
         """Return record `i` as a row of the reader if it is clean, else None."""
@@ -61,6 +66,7 @@ class RowSource:
         self._raws = raws
         self._max_record_bytes = max_record_bytes
         self._count: int | None = None
+        self._packed: tuple[Sequence[int], bytes] = range(0), b"[]"
 
     @property
     def raws(self) -> list[bytes]:
@@ -75,14 +81,15 @@ class RowSource:
     def __len__(self) -> int:
         return len(self.raws) if self._count is None else self._count
 
-    def take(self, reader: Reader, start: int) -> Columns | None:
+    def take(self, reader: Reader, start: int, room: int | None) -> Columns | None:
         """Read the run in one go; the caller has nothing to check any more."""
-        body = self._body if start == 0 else self.pack(range(start, len(self.raws)))
+        places = None if start == 0 and room is None else _run(start, room, len(self))
+        body = self._body if places is None else self.pack(places)
         try:
             rows = reader.rows(body)
         except REFUSED:
             return None
-        if self._raws is not None and len(rows) != len(self._raws) - start:
+        if self._raws is not None and rows.size != len(_run(start, room, len(self._raws))):
             return None  # a line with more than one record on it
         if (
             len(body) > self._max_record_bytes
@@ -90,10 +97,10 @@ class RowSource:
         ):
             return None
         columns = reader.columns(rows)
-        if not reader.unique_keys(body, rows) or not reader.readable(columns, reader.values(rows)):
+        if not reader.is_sound(body, rows, columns):
             return None
-        if start == 0:
-            self._count = len(rows)
+        if places is None:
+            self._count = rows.size
         return columns
 
     def row(self, reader: Reader, i: int) -> Any | None:
@@ -105,9 +112,8 @@ class RowSource:
             row = reader.row(raw)
         except REFUSED:
             return None
-        rows = [row]
-        clean = reader.unique_keys(raw, rows) and reader.readable(reader.columns(rows), reader.values(rows))
-        return row if clean else None
+        rows = Rows(reader, [row])
+        return row if reader.is_sound(raw, rows, reader.columns(rows)) else None
 
     def values(self, i: int, schema: FeedSchema) -> dict[str, Any]:
         """Parse and flatten one record."""
@@ -121,9 +127,11 @@ class RowSource:
 
     def pack(self, places: Sequence[int]) -> bytes:
         """Return an array of the records' own bytes."""
-        if len(places) == len(self) and self._raws is None:
+        if self._raws is None and len(places) == len(self):
             return self._body.strip(b" \t\r\n")
-        return b"[" + b",".join([self.raws[i] for i in places]) + b"]"
+        if places != self._packed[0]:
+            self._packed = places, join_rows([self.raws[i] for i in places])
+        return self._packed[1]
 
 
 class TableSource:
@@ -144,6 +152,7 @@ class TableSource:
         self._clean = clean
         self._max_record_bytes = max_record_bytes
         self._count: int | None = None
+        self._packed: tuple[Sequence[int], bytes] = range(0), b"{}"
 
     @property
     def table(self) -> dict[str, list[Any]]:
@@ -158,33 +167,35 @@ class TableSource:
             self._count = len(next(iter(self.table.values()), ()))
         return self._count
 
-    def take(self, reader: Reader, start: int) -> Columns | None:
+    def take(self, reader: Reader, start: int, room: int | None) -> Columns | None:
         """Read the run in one go."""
         if not self._clean:
             return None
-        body = self._body if start == 0 and self._body is not None else self.pack(range(start, len(self)))
+        whole = start == 0 and room is None and self._body is not None
+        body = self._body if whole and self._body is not None else self.pack(_run(start, room, len(self)))
         try:
             table = reader.table(body)
         except REFUSED:
             return None
-        if not reader.readable(table.columns, table.decoded) or not reader.unique_columns(body, table):
+        columns = reader.columns(table)
+        if not reader.is_sound(body, table, columns):
             return None
-        if len(body) > self._max_record_bytes and not self._small(table.decoded, reader):
+        if len(body) > self._max_record_bytes and not self._is_small(table):
             return None
-        if start == 0:
-            self._count = table.count
-        return table.columns
+        if whole:
+            self._count = table.size
+        return columns
 
-    def _small(self, decoded: Decoded, reader: Reader) -> bool:
+    def _is_small(self, table: Table) -> bool:
         """Tell whether no record can be above the limit, by the longest text of each column."""
         longest = 0
-        for name in reader.names:
-            for value in decoded(name):
-                if value.__class__ is str:
-                    longest = max(longest, len(value))
-                elif value.__class__ in (list, dict):
-                    return False
-        return longest * max(1, len(reader.names)) * 4 <= self._max_record_bytes
+        for name in table.names:
+            classes = set(map(type, table.column(name)))
+            if list in classes or dict in classes:
+                return False
+            if str in classes:
+                longest += 4 * max(len(v) for v in table.column(name) if v.__class__ is str)
+        return longest <= self._max_record_bytes
 
     def row(self, reader: Reader, i: int) -> Any | None:
         """Columns have no bytes of one record to read fast."""
@@ -202,11 +213,17 @@ class TableSource:
         """Return an object of columns that hold the records at `places`."""
         if self._body is not None and len(places) == len(self):
             return self._body
-        if isinstance(places, range):
-            part = {name: column[places.start : places.stop] for name, column in self.table.items()}
-        else:
-            part = {name: [column[i] for i in places] for name, column in self.table.items()}
-        return msgspec.json.encode(part)
+        if places != self._packed[0]:
+            if isinstance(places, range):
+                part = {name: column[places.start : places.stop] for name, column in self.table.items()}
+            else:
+                part = {name: [column[i] for i in places] for name, column in self.table.items()}
+            self._packed = places, msgspec.json.encode(part)
+        return self._packed[1]
+
+
+def _run(start: int, room: int | None, length: int) -> range:
+    return range(start, length if room is None else min(length, start + room))
 
 
 def read_table(body: bytes) -> tuple[dict[str, list[Any]], bool]:

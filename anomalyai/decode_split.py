@@ -1,7 +1,7 @@
 """Splitting of JSON text into its elements without parsing them, so that one bad element stays alone.
 
-`msgspec` refuses a whole array for one `NaN` in it. The splitter only follows strings, brackets and commas; what is
-between two commas may be any rubbish, which then fails by itself.
+`msgspec` refuses a whole array for one `NaN` in it. The splitter only follows strings, brackets and commas; what
+is between two commas may be any rubbish, which then fails by itself.
 """
 
 from __future__ import annotations
@@ -9,12 +9,112 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from anomalyai.errors import UnreadableBody
+import msgspec
 
-__all__ = ["split_array", "split_concatenated"]
+from anomalyai.errors import TooLarge, UnreadableBody
+
+__all__ = ["ArraySplitter", "split_array", "split_concatenated"]
+
+MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
+"""Most bytes of one unfinished element that a splitter holds."""
 
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},]', re.DOTALL)
 _BLANK: Final = b" \t\r\n"
+_OPEN: Final = frozenset(b"[{")
+_CLOSE: Final = frozenset(b"]}")
+_COMMA: Final = ord(",")
+_QUOTE: Final = ord('"')
+
+_raws = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class ArraySplitter:
+    """Splits a JSON array that comes in pieces; raises `UnreadableBody` where it is none."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+        self._scanned = 0
+        self._depth = 0
+        self._elements = 0
+        self._closed = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take the next piece and return the elements that it completes."""
+        body = self._pending + data
+        if self._closed:
+            self._require_end(body)
+            return []
+        if self._depth == 0:
+            body = body.lstrip(_BLANK)
+            if not body:
+                return []
+            if body[:1] != b"[":
+                raise UnreadableBody("expected a JSON array of records", hint="Send [{...}, {...}]")
+            self._depth, body = 1, body[1:]
+        elements, begin = self._valid_run(body)
+        position = max(begin, self._scanned)
+        for match in _TOKEN.finditer(body, position):
+            symbol = body[match.start()]
+            if symbol == _QUOTE and match.end() - match.start() == 1:
+                break  # the string goes on in the next piece
+            position = match.end()
+            if symbol in _OPEN:
+                self._depth += 1
+            elif symbol in _CLOSE:
+                self._depth -= 1
+                if self._depth == 0:
+                    return self._close(body, begin, match.start(), elements)
+            elif symbol == _COMMA and self._depth == 1:
+                elements.append(body[begin : match.start()].strip(_BLANK))
+                begin = match.end()
+        self._elements += len(elements)
+        self._pending, self._scanned = body[begin:], position - begin
+        if len(self._pending) > MAX_PENDING_BYTES:
+            raise TooLarge(
+                f"expected elements of at most {MAX_PENDING_BYTES} bytes, element {self._elements} has more"
+            )
+        return elements
+
+    def finish(self) -> None:
+        """Tell that no more comes; raises `UnreadableBody` if the array has not ended."""
+        if self._closed:
+            return
+        if self._depth == 0:
+            raise UnreadableBody("expected a JSON array of records, got nothing", hint="Send [{...}, {...}]")
+        raise UnreadableBody(
+            f"expected the array to end with ], but the body ends within element {self._elements}",
+            code="truncated_body",
+            hint="Send the whole array",
+        )
+
+    def _valid_run(self, body: bytes) -> tuple[list[bytes], int]:
+        """Split what is valid JSON up to the last comma after an object, at full speed."""
+        if self._scanned or self._depth != 1:
+            return [], 0
+        cut = body.rfind(b"},")
+        if cut < 0:
+            return [], 0
+        try:
+            raws = _raws.decode(b"[" + body[: cut + 1] + b"]")
+        except (msgspec.MsgspecError, RecursionError):
+            return [], 0
+        return list(map(bytes, raws)), cut + 2
+
+    def _close(self, body: bytes, begin: int, end: int, elements: list[bytes]) -> list[bytes]:
+        last = body[begin:end].strip(_BLANK)
+        if last or elements or self._elements:
+            elements.append(last)
+        self._elements += len(elements)
+        self._closed, self._pending = True, b""
+        self._require_end(body[end + 1 :])
+        return elements
+
+    def _require_end(self, rest: bytes) -> None:
+        if rest.strip(_BLANK):
+            raise UnreadableBody(
+                f"expected nothing after the array's {self._elements} elements, got more bytes",
+                hint="Send one array, or records one a line as application/x-ndjson",
+            )
 
 
 def split_array(body: bytes) -> list[bytes]:
@@ -23,42 +123,10 @@ def split_array(body: bytes) -> list[bytes]:
     >>> split_array(b'[{"a": NaN}, {"b": "],["} ]')
     [b'{"a": NaN}', b'{"b": "],["}']
     """
-    start = len(body) - len(body.lstrip(_BLANK))
-    if body[start : start + 1] != b"[":
-        raise UnreadableBody("expected a JSON array of records", hint="Send [{...}, {...}]")
-    elements: list[bytes] = []
-    depth, begin = 0, start + 1
-    for match in _TOKEN.finditer(body, start):
-        symbol = body[match.start()]
-        if symbol in b"[{":
-            depth += 1
-        elif symbol in b"]}":
-            depth -= 1
-            if depth == 0:
-                _require_end(body, match.end())
-                last = body[begin : match.start()].strip(_BLANK)
-                if last or elements:
-                    elements.append(last)
-                return elements
-        elif symbol == ord(",") and depth == 1:
-            elements.append(body[begin : match.start()].strip(_BLANK))
-            begin = match.end()
-        elif symbol == ord('"') and match.end() - match.start() == 1:
-            break
-    raise UnreadableBody(
-        f"expected the array to end with ], but its {len(body)} bytes end within element {len(elements)}",
-        code="truncated_body",
-        hint="Send the whole array; nothing of it was accepted",
-    )
-
-
-def _require_end(body: bytes, end: int) -> None:
-    rest = body[end:].strip(_BLANK)
-    if rest:
-        raise UnreadableBody(
-            f"expected nothing after the array, got {len(rest)} more bytes at byte {end}",
-            hint="Send one array, or records one a line as application/x-ndjson",
-        )
+    splitter = ArraySplitter()
+    elements = splitter.feed(body)
+    splitter.finish()
+    return elements
 
 
 def split_concatenated(body: bytes) -> list[bytes]:
@@ -71,15 +139,14 @@ def split_concatenated(body: bytes) -> list[bytes]:
     depth = begin = 0
     for match in _TOKEN.finditer(body):
         symbol = body[match.start()]
-        if symbol in b"[{":
+        if symbol == _QUOTE and match.end() - match.start() == 1:
+            break
+        if symbol in _OPEN:
             depth += 1
-        elif symbol in b"]}":
-            depth -= 1
-            if depth <= 0:
-                depth = 0
+        elif symbol in _CLOSE:
+            depth = max(0, depth - 1)
+            if depth == 0:
                 elements.append(body[begin : match.end()].strip(_BLANK))
                 begin = match.end()
-        elif symbol == ord('"') and match.end() - match.start() == 1:
-            break
     rest = body[begin:].strip(_BLANK)
     return [*elements, rest] if rest else elements

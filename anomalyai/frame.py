@@ -1,7 +1,7 @@
 """Socket frames: an object, an array, lines, or an envelope with the producer's batch number.
 
-An envelope has exactly the keys `batch` and `records`, or `batch` and `columns`. Anything else that is an object is
-a record, whatever its keys.
+An envelope has exactly the keys `batch` and `records`, or `batch` and `columns`. Anything else that is an object
+is a record, whatever its keys.
 """
 
 from __future__ import annotations

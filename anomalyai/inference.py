@@ -9,12 +9,13 @@ The same records in the same order always give the same kinds. The rules, in the
    that never falls. Among several, a time name wins, then a value that never falls, then the first field.
    The others are ignored if they are texts.
 3. booleans are categories; arrays are ignored.
-4. texts: addresses, and texts under the name of a thing or person (`customer_id`, `host`, ...), are entities; texts
-   that never repeat under an identifier name or in an identifier's shape are the `id` (one at most, the others
-   are ignored); long free texts are ignored; few different values are a category; many different values that
-   repeat are an entity.
-5. whole numbers are identifiers, so `entity` or `id`, under an identifier name (`..._id`, `account_no`, ...), or if
-   all are at least 1e8 and they repeat; every other number is a `number`.
+4. texts: addresses, and texts under the name of a thing or person (`customer_id`, `host`, ...), are entities,
+   unless 100 of them show few different words; texts that never repeat under an identifier name or in an
+   identifier's shape are the `id` (one at most, the others are ignored); texts in an identifier's shape
+   that repeat, with many different values, are an entity; long free texts and texts that never repeat are
+   ignored; all others are categories.
+5. whole numbers are identifiers, so `entity` or `id`, under an identifier name (`..._id`, `account_no`, ...)
+   or if all are at least 1e8 and they repeat; a `..._code` is a category; every other number is a `number`.
 6. `positions`: number fields under general names of latitude and longitude that share what else is in the
    name (`merch_lat`, `merch_long`), with values in range.
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from anomalyai.schema import FeedSchema, Field, JsonType, Kind
@@ -35,6 +37,9 @@ CHECKPOINTS: Final = (1, 20, 100, 500)
 
 FREE_TEXT_CHARS: Final = 64
 """Mean length above which a text is taken as prose."""
+
+FEW_VALUES: Final = 10
+"""Up to this many different values are words of a category rather than names of things."""
 
 _EARLIEST_S: Final = 631_152_000.0  # 1990-01-01
 _LATEST_S: Final = 4_102_444_800.0  # 2100-01-01
@@ -56,17 +61,58 @@ _LABEL_NAMES: Final = frozenset(
 _TIME_NAMES: Final = frozenset({"ts", "time", "timestamp", "date", "datetime", "when", "at"})
 _RECORD_NAMES: Final = frozenset(
     {"id", "uid", "uuid", "guid"}
-    | {
-        f"{what}_id"
-        for what in ["record", "event", "message", "msg", "transaction", "trans", "txn", "tx", "payment", "order", "request", "flow", "alert", "log"]
-    }
+    | {f"{what}_id" for what in ("record", "event", "message", "msg", "transaction", "trans", "txn", "tx")}
+    | {f"{what}_id" for what in ("payment", "order", "request", "flow", "alert", "log")}
 )
 _IDENTIFIER_TOKENS: Final = frozenset(
     {"id", "uid", "uuid", "guid", "no", "nr", "num", "number", "key", "ref"}
 )
 _THING_TOKENS: Final = frozenset(
-    ["account", "acct", "card", "cc", "customer", "client", "user", "member", "person", "employee", "merchant", "shop", "store", "seller", "buyer", "vendor", "supplier", "payer", "payee", "sender", "receiver", "recipient", "terminal", "device", "sensor", "machine", "host", "hostname", "server", "ip", "addr", "address", "mac", "imsi", "imei", "msisdn", "phone", "email", "iban", "username", "login"]
+    {
+        "account",
+        "acct",
+        "card",
+        "cc",
+        "customer",
+        "client",
+        "user",
+        "username",
+        "member",
+        "person",
+        "employee",
+    }
+    | {
+        "merchant",
+        "shop",
+        "store",
+        "seller",
+        "buyer",
+        "vendor",
+        "supplier",
+        "payer",
+        "payee",
+        "sender",
+        "receiver",
+    }
+    | {
+        "recipient",
+        "terminal",
+        "device",
+        "sensor",
+        "machine",
+        "host",
+        "hostname",
+        "server",
+        "ip",
+        "addr",
+        "address",
+    }
+    | {"mac", "imsi", "imei", "msisdn", "phone", "email", "iban"}
 )
+_QUANTITY_TOKENS: Final = frozenset(
+    {"is", "has", "num", "n", "count", "total", "avg", "mean", "sum", "max", "min"}
+)
+_CODE_TOKENS: Final = frozenset({"code", "zip", "zipcode", "postcode", "mcc"})
 _LATITUDES: Final = ("latitude", "lat")
 _LONGITUDES: Final = ("longitude", "long", "lng", "lon")
 
@@ -181,7 +227,7 @@ class _Evidence:
 
     def never_falls(self) -> bool:
         seconds = self.seconds()
-        return all(a <= b for a, b in zip(seconds, seconds[1:], strict=False))
+        return all(a <= b for a, b in pairwise(seconds))
 
     def is_time(self) -> bool:
         if not self.values or self.type not in (JsonType.STRING, JsonType.NUMBER):
@@ -220,11 +266,11 @@ class _Evidence:
         repeats = self.distinct < len(self.values)
         if self._names_record() and (not repeats or len(self.values) < CHECKPOINTS[1]):
             return Kind.ID
-        if self._names_thing() or (
-            min(self.values) >= _LARGE_IDENTIFIER and (repeats or min(self.values) >= 1e11)
-        ):
+        if self._names_thing() and (self.records < CHECKPOINTS[1] or max(self.values) > 1):
             return Kind.ENTITY
-        return Kind.NUMBER
+        if min(self.values) >= _LARGE_IDENTIFIER and (repeats or min(self.values) >= 1e11):
+            return Kind.ENTITY
+        return Kind.CATEGORY if self.tokens and self.tokens[-1] in _CODE_TOKENS else Kind.NUMBER
 
     def _text_kind(self) -> Kind:
         count, texts = len(self.values), self.values
@@ -235,17 +281,18 @@ class _Evidence:
             return Kind.ENTITY
         if self._names_record() and (not repeats or count < CHECKPOINTS[1]):
             return Kind.ID
+        coded = all(_IDENTIFIER_SHAPE.fullmatch(text) for text in texts)
         if self._names_thing():
-            return Kind.ENTITY
+            few = count >= CHECKPOINTS[2] and self.distinct <= FEW_VALUES and not coded
+            return Kind.CATEGORY if few else Kind.ENTITY
         if count < CHECKPOINTS[1]:
             return Kind.CATEGORY
-        if not repeats:
-            if all(_IDENTIFIER_SHAPE.fullmatch(text) for text in texts):
-                return Kind.ID
-            prose = sum(text.count(" ") for text in texts) >= 2 * count
-            return Kind.IGNORE if prose or count >= CHECKPOINTS[2] else Kind.CATEGORY
-        few = 10 if count < CHECKPOINTS[2] else 30 if count < CHECKPOINTS[3] else 60
-        return Kind.CATEGORY if self.distinct <= few else Kind.ENTITY
+        if repeats:
+            return Kind.ENTITY if coded and self.distinct > FEW_VALUES else Kind.CATEGORY
+        if coded:
+            return Kind.ID
+        prose = sum(text.count(" ") for text in texts) >= 2 * count
+        return Kind.IGNORE if prose or count >= CHECKPOINTS[2] else Kind.CATEGORY
 
     def _names_record(self) -> bool:
         return self.leaf in _RECORD_NAMES
@@ -253,7 +300,11 @@ class _Evidence:
     def _names_thing(self) -> bool:
         if self.leaf in _THING_TOKENS:
             return True
-        if not self.tokens or self.tokens[-1] not in _IDENTIFIER_TOKENS | _THING_TOKENS:
+        if (
+            not self.tokens
+            or self.tokens[0] in _QUANTITY_TOKENS
+            or self.tokens[-1] not in _IDENTIFIER_TOKENS | _THING_TOKENS
+        ):
             return False
         return len(self.tokens) > 1 and (
             self.tokens[-1] in ("id", "uid", "uuid", "guid") or bool(_THING_TOKENS & set(self.tokens))

@@ -1,10 +1,11 @@
 """Intake: a feed's bytes to record batches, in the order that the log will hold them.
 
-An intake holds the little that admission has to remember: the schema, how many records were accepted, and, until kinds
-are settled, the first records. It judges each record by itself: a bad one becomes a `Rejection` and its
+An intake holds the little that admission has to remember: the schema, how many records were accepted, and, until
+kinds are settled, the first records. It judges each record by itself: a bad one becomes a `Rejection` and its
 neighbours are kept. How a stream of records is cut into bodies changes nothing in the batches' contents.
 
-An intake is single-threaded; its owner holds a lock around `checkpoint`, `admit` and, when the log refuses, `rollback`.
+An intake is single-threaded; its owner holds a lock around `checkpoint`, `admit` and, when the log refuses,
+`rollback`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from anomalyai import growth
 from anomalyai.control import SchemaChange
-from anomalyai.decode import Columns, Reader
+from anomalyai.decode import Columns, Reader, Rows
+from anomalyai.decode_csv import CsvRows, Row, convert, header_of
 from anomalyai.decode_exact import RecordError, check, flatten
-from anomalyai.decode_source import RowSource, Source, TableSource
+from anomalyai.decode_source import RowSource, Source, TableSource, join_rows
 from anomalyai.errors import TooLarge
 from anomalyai.frame import Frame
 from anomalyai.media import CSV, JSON, media_of, source_of_json, source_of_lines
@@ -74,8 +77,8 @@ class Intake:
         Bounds of one body.
     """
 
-    def __init__(self, schema: FeedSchema | None = None, *, limits: IntakeLimits = IntakeLimits()) -> None:
-        self.limits = limits
+    def __init__(self, schema: FeedSchema | None = None, *, limits: IntakeLimits | None = None) -> None:
+        self.limits = limits or IntakeLimits()
         self.counters = Counters()
         self._schema = schema or FeedSchema()
         self._reader: Reader | None = None
@@ -105,7 +108,7 @@ class Intake:
         accepted: int,
         first_batches: Sequence[RecordBatch] = (),
         *,
-        limits: IntakeLimits = IntakeLimits(),
+        limits: IntakeLimits | None = None,
     ) -> Intake:
         """Return the intake as it was after `accepted` records; `first_batches` matter while not settled."""
         intake = cls(schema, limits=limits)
@@ -126,9 +129,10 @@ class Intake:
         self._require_size(body)
         kind = media_of(media, body)
         if kind == CSV:
-            raise NotImplementedError
+            rows = CsvRows.of_body(body)
+            return self.admit_table(header_of(rows), rows.take(), arrival_s=arrival_s)
         source = source_of_json if kind == JSON else source_of_lines
-        return self._admit(source(body, self.limits.max_record_bytes), arrival_s)
+        return self._admit(_Run(source(body, self.limits.max_record_bytes), arrival_s))
 
     def admit_frame(self, frame: Frame, *, arrival_s: float = math.nan) -> Admission:
         """Admit an opened frame; raises `UnreadableBody` or `TooLarge`."""
@@ -140,7 +144,32 @@ class Intake:
             source = RowSource(frame.body, None, self.limits.max_record_bytes)
         else:
             source = source_of_lines(frame.body, self.limits.max_record_bytes)
-        return self._admit(source, arrival_s)
+        return self._admit(_Run(source, arrival_s))
+
+    def admit_table(
+        self,
+        header: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        first_index: int = 0,
+        arrival_s: float = math.nan,
+    ) -> Admission:
+        """Admit rows of CSV cells; `first_index` is the place of the first one in its file."""
+        table = convert(header, rows, self._schema, first_index)
+        source = TableSource(table.columns, None, self.limits.max_record_bytes)
+        run = _Run(source, arrival_s, np.array(table.places, dtype=np.int64))
+        for place, error in table.faults:
+            self._reject(run, place, error)
+        return self._admit(run)
+
+    def admit_rows(
+        self, raws: list[bytes], *, first_index: int = 0, arrival_s: float = math.nan
+    ) -> Admission:
+        """Admit records that are JSON objects each; `first_index` is the place of the first one in its file."""
+        source = RowSource(join_rows(raws), raws, self.limits.max_record_bytes)
+        return self._admit(
+            _Run(source, arrival_s, np.arange(first_index, first_index + len(raws), dtype=np.int64))
+        )
 
     def declare(self, declared: FeedSchema) -> SchemaChange | None:
         """Take a declaration; None if it changes nothing. Raises `SchemaConflict`."""
@@ -179,8 +208,8 @@ class Intake:
             self._reader = Reader(self._schema, self._null_names)
         return self._reader
 
-    def _admit(self, source: Source, arrival_s: float) -> Admission:
-        run = _Run(source, arrival_s)
+    def _admit(self, run: _Run) -> Admission:
+        source = run.source
         attempts = FAST_ATTEMPTS
         while True:
             if attempts:
@@ -193,6 +222,7 @@ class Intake:
             if not clean:
                 self._take_exact(run)
         admission = run.admission
+        admission.rejected.sort(key=lambda rejection: rejection.index)
         counters = self.counters
         self.counters = msgspec.structs.replace(
             counters,
@@ -210,14 +240,11 @@ class Intake:
 
     def _take_clean(self, run: _Run) -> bool:
         """Take all that is left, up to the next checkpoint, if every record of it is clean."""
-        columns = run.source.take(self._current_reader(), run.position)
+        columns = run.source.take(self._current_reader(), run.position, self._room())
         if columns is None:
             return False
         self._require_count(len(run.source))
-        count, room = len(columns.time_s), self._room()
-        if room is not None and room < count:
-            count = room
-            columns = Columns(*(column[:count] for column in columns))
+        count = len(columns.time_s)
         if count:
             self._emit(run, columns, range(run.position, run.position + count))
         return True
@@ -240,18 +267,21 @@ class Intake:
                         break
                     row = reader.make(values)
             except RecordError as error:
-                run.admission.rejected.append(Rejection(position, error.field, error.text))
-                if error.mistyped and error.field is not None:
-                    self._mistyped |= {error.field}
+                self._reject(run, run.index(position), error)
             else:
                 rows.append(row)
                 places.append(position)
             position += 1
         if rows:
-            self._emit(run, reader.columns(rows), places)
+            self._emit(run, reader.columns(Rows(reader, rows)), places)
         run.position = position
         if change is not None:
             self._change(run, change)
+
+    def _reject(self, run: _Run, index: int, error: RecordError) -> None:
+        run.admission.rejected.append(Rejection(index, error.field, error.text))
+        if error.mistyped and error.field is not None:
+            self._mistyped |= {error.field}
 
     def _growth(
         self, values: Mapping[str, Any], fresh: Mapping[str, JsonType], admission: Admission
@@ -280,7 +310,7 @@ class Intake:
             source.codec,
             source.pack(places),
             arrival_s=run.arrival_s,
-            index=np.array(places, dtype=np.int64),
+            index=run.indexes(places),
         )
         run.admission.items.append(batch)
         run.admission.accepted += batch.n
@@ -321,10 +351,23 @@ class Intake:
 
 
 class _Run:
-    """One body on its way through the intake."""
+    """One body on its way through the intake; `places` are its records' places in it, if not 0, 1, 2, ..."""
 
-    def __init__(self, source: Source, arrival_s: float) -> None:
+    def __init__(self, source: Source, arrival_s: float, places: NDArray[np.int64] | None = None) -> None:
         self.source = source
         self.arrival_s = arrival_s
         self.admission = Admission([], [])
         self.position = 0
+        self._places = places
+
+    def index(self, position: int) -> int:
+        """Return the place of one record in its body."""
+        return position if self._places is None else int(self._places[position])
+
+    def indexes(self, positions: Sequence[int]) -> NDArray[np.int64]:
+        """Return the places of several records in their body."""
+        if isinstance(positions, range):
+            chosen = np.arange(positions.start, positions.stop, dtype=np.int64)
+        else:
+            chosen = np.array(positions, dtype=np.int64)
+        return chosen if self._places is None else self._places[chosen]

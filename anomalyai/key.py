@@ -6,7 +6,7 @@ A key depends on the text alone, so it is the same in every process, on every ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -55,28 +55,8 @@ def exact_text(value: Any) -> str:
     return repr(value)
 
 
-class _KeyCache(dict[Any, int]):
-    """Keys by text, emptied when full: a cache of a pure function, so it may be lost at any time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._restart()
-
-    def _restart(self) -> None:
-        self.clear()
-        self[None] = 0
-        self[UNSET] = 0
-
-    def __missing__(self, text: Any) -> int:
-        key = stable_key(text)
-        if len(text) <= CACHED_CHARS:
-            if len(self) >= CACHED_KEYS:
-                self._restart()
-            self[text] = key
-        return key
-
-
-_cache = _KeyCache()
+_known: dict[Any, bytes] = {}
+"""Keys by text, as their 8 bytes; a cache of a pure function, so it may be emptied at any time."""
 
 
 def key_column(values: list[Any], *, texts: bool) -> NDArray[np.uint64]:
@@ -89,7 +69,27 @@ def key_column(values: list[Any], *, texts: bool) -> NDArray[np.uint64]:
     texts
         True if every present value is a string, which is faster.
     """
-    present: Iterable[Any] = values
     if not texts:
-        present = [v if v is None or v is UNSET or v.__class__ is str else exact_text(v) for v in values]
-    return np.fromiter(map(_cache.__getitem__, present), dtype=np.uint64, count=len(values))
+        values = [v if v is None or v is UNSET or v.__class__ is str else exact_text(v) for v in values]
+    keys: list[Any] = list(map(_known.get, values))
+    try:
+        joined = b"".join(keys)
+    except TypeError:  # a None among them, so a value whose key is not at hand
+        joined = b"".join(
+            [_remembered(v) if key is None else key for key, v in zip(keys, values, strict=True)]
+        )
+    return np.frombuffer(joined, dtype=np.uint64)
+
+
+def _remembered(value: Any) -> bytes:
+    """Return a key's 8 bytes, kept for next time; the cache starts over when it is full."""
+    if value is None or value is UNSET:
+        _known[value] = bytes(8)
+        return bytes(8)
+    text = exact_text(value)
+    key = stable_key(text).to_bytes(8, sys.byteorder)
+    if len(text) <= CACHED_CHARS:
+        if len(_known) >= CACHED_KEYS:
+            _known.clear()
+        _known[text] = key
+    return key

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyai.decode import REFUSED, Codec, Columns, reader_for
+from anomalyai.decode import REFUSED, Codec, Columns, Rows, reader_for
 from anomalyai.decode_exact import RecordError, check, flatten, parse
+from anomalyai.decode_source import join_rows
 from anomalyai.errors import StateError, UnreadableBody
 from anomalyai.growth import schema_of
 from anomalyai.key import exact_text, stable_key
@@ -24,7 +25,7 @@ from anomalyai.schema import FeedSchema
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Codec", "RecordBatch", "Rejection", "join_rows", "stable_key"]
+__all__ = ["Codec", "RecordBatch", "Rejection", "stable_key"]
 
 _NO_LIMIT: Final = 1 << 62
 
@@ -35,11 +36,6 @@ class Rejection(msgspec.Struct, frozen=True):
     index: int
     field: str | None
     error: str
-
-
-def join_rows(raws: Sequence[bytes]) -> bytes:
-    """Return records as one JSON array, the body of the `rows` codec."""
-    return b"[" + b",".join(raws) + b"]"
 
 
 class _Body:
@@ -214,7 +210,9 @@ class RecordBatch:
                 check(values, known)
             except RecordError as error:
                 raise _unfit(i, error) from error
-        return cls(known, reader.columns([reader.make(values) for values in flat]), "rows", body)
+        return cls(
+            known, reader.columns(Rows(reader, [reader.make(values) for values in flat])), "rows", body
+        )
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame, schema: FeedSchema | None = None) -> RecordBatch:
@@ -242,22 +240,20 @@ def _flat(raw: bytes, schema: FeedSchema) -> dict[str, Any]:
 
 
 def _read(schema: FeedSchema, codec: Codec, body: bytes) -> Columns:
+    """Read stored records, whose soundness was checked when they were admitted."""
     reader = reader_for(schema)
-    if codec == "columns":
-        try:
-            return reader.table(body).columns
-        except REFUSED:
-            table = msgspec.json.decode(body, type=dict[str, list[Any]])
-            names = list(table)
-            records = [dict(zip(names, row, strict=True)) for row in zip(*table.values(), strict=True)]
-            return reader.columns([reader.make(flatten(record, schema)) for record in records])
     try:
-        return reader.columns(reader.rows(body))
+        return reader.columns(reader.table(body) if codec == "columns" else reader.rows(body))
     except REFUSED:
-        rows = []
-        for raw in msgspec.json.decode(body, type=list[msgspec.Raw]):
-            try:
-                rows.append(reader.row(raw))
-            except REFUSED:
-                rows.append(reader.make(_flat(bytes(raw), schema)))
-        return reader.columns(rows)
+        pass
+    if codec == "columns":
+        table = msgspec.json.decode(body, type=dict[str, list[Any]])
+        records = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+        return reader.columns(Rows(reader, [reader.make(flatten(record, schema)) for record in records]))
+    rows = []
+    for raw in msgspec.json.decode(body, type=list[msgspec.Raw]):
+        try:
+            rows.append(reader.row(raw))
+        except REFUSED:
+            rows.append(reader.make(_flat(bytes(raw), schema)))
+    return reader.columns(Rows(reader, rows))

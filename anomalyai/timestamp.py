@@ -25,6 +25,15 @@ _ISO: Final = re.compile(
 _DIGITS: Final = re.compile(r"[+-]?\d{1,20}(?:\.\d{1,20})?")
 _MONTH_DAYS: Final = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _MAX_TEXT_CHARS: Final = 40
+_WORTH_VECTORS: Final = 32
+
+# the digits of year, month, day, hour, minute and second in `YYYY-MM-DD HH:MM:SS`, and what each is worth
+_DIGIT_PLACES: Final = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18]
+_DIGIT_WEIGHTS: Final = np.zeros((14, 6))
+_DIGIT_WEIGHTS[:4, 0] = 1000, 100, 10, 1
+for _part in range(1, 6):
+    _DIGIT_WEIGHTS[2 + 2 * _part : 4 + 2 * _part, _part] = 10, 1
+_DIGIT_ZEROS: Final = (ord("0") * _DIGIT_WEIGHTS.sum(axis=0)).astype(np.int64)
 
 # magnitude from which a number is taken as the finer unit, and how many of that unit make a second
 _UNITS: Final = ((1e11, 1e3), (1e14, 1e6), (1e17, 1e9))
@@ -91,6 +100,8 @@ def text_column(values: list[Any]) -> NDArray[np.float64]:
 
 def _plain_column(values: list[Any]) -> NDArray[np.float64] | None:
     """Read a column in which every text has the same plain layout; None if it is not such a column."""
+    if len(values) < _WORTH_VECTORS:
+        return None
     try:
         widths = set(map(len, values))
         joined = "".join(values)
@@ -110,8 +121,7 @@ def _plain_column(values: list[Any]) -> NDArray[np.float64] | None:
         return None
     if not _layout_holds(cells, fraction_digits):
         return None
-    digits = cells.astype(np.int64) - ord("0")
-    return _assemble(digits, fraction_digits)
+    return _assemble(cells, fraction_digits)
 
 
 def _layout_holds(cells: NDArray[np.uint8], fraction_digits: int) -> bool:
@@ -126,15 +136,10 @@ def _layout_holds(cells: NDArray[np.uint8], fraction_digits: int) -> bool:
     return bool(((numeric >= ord("0")) & (numeric <= ord("9"))).all())
 
 
-def _assemble(digits: NDArray[np.int64], fraction_digits: int) -> NDArray[np.float64] | None:
-    def number(start: int, stop: int) -> NDArray[np.int64]:
-        total = digits[:, start]
-        for position in range(start + 1, stop):
-            total = total * 10 + digits[:, position]
-        return total
-
-    year, month, day = number(0, 4), number(5, 7), number(8, 10)
-    hour, minute, second = number(11, 13), number(14, 16), number(17, 19)
+def _assemble(cells: NDArray[np.uint8], fraction_digits: int) -> NDArray[np.float64] | None:
+    """Return epoch seconds of a column whose layout holds; None if a month, day or hour is out of range."""
+    parts = (cells[:, _DIGIT_PLACES] @ _DIGIT_WEIGHTS).astype(np.int64) - _DIGIT_ZEROS
+    year, month, day, hour, minute, second = parts.T
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     valid = (
         (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 60)
@@ -150,9 +155,12 @@ def _assemble(digits: NDArray[np.int64], fraction_digits: int) -> NDArray[np.flo
     year_of_era = shifted - era * 400
     day_of_year = (153 * (month + np.where(early, 9, -3)) + 2) // 5 + day - 1
     days = era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
-    seconds = (days * 86_400 + hour * 3_600 + minute * 60 + second).astype(np.float64)
+    seconds: NDArray[np.float64] = (days * 86_400 + hour * 3_600 + minute * 60 + second).astype(np.float64)
     if fraction_digits > 0:
-        kept = min(fraction_digits, 6)
-        micro = number(20, 20 + kept) * 10 ** (6 - kept)
+        micro = np.zeros(len(cells), dtype=np.int64)
+        for place in range(6):
+            micro *= 10
+            if place < fraction_digits:
+                micro += cells[:, 20 + place] - ord("0")
         seconds += micro / 1e6
     return seconds

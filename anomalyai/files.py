@@ -1,0 +1,197 @@
+"""Files of records as batches: CSV, NDJSON and JSON arrays, plain or gzipped, in file order and bounded memory.
+
+A file goes through the same `Intake` as what a producer sends, so that a back-test sees the bits that the
+live system would have seen.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from anomalyai.control import SchemaChange
+from anomalyai.decode_csv import CsvRows, header_of
+from anomalyai.decode_split import ArraySplitter
+from anomalyai.errors import TooLarge, UnreadableBody
+from anomalyai.intake import Admission, Intake, IntakeLimits
+from anomalyai.records import RecordBatch, Rejection
+from anomalyai.schema import FeedSchema
+
+__all__ = ["FileBatches", "read_batches"]
+
+PIECE_BYTES: Final = 1 << 20
+MAX_LINE_BYTES: Final = 64 << 20
+KEPT_REJECTIONS: Final = 1_000
+
+_GZIP: Final = b"\x1f\x8b"
+_SUFFIXES: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json"}
+
+
+class FileBatches(Iterator[RecordBatch | SchemaChange]):
+    """The batches and schema changes of one file, in order.
+
+    Attributes
+    ----------
+    intake : Intake
+        What admits the records; its `schema` is the one that holds at the end.
+    records : int
+        Data rows read so far, good and bad: those before the end of the last batch's chunk.
+    rejected : int
+        Data rows that were refused so far.
+    rejections : list of Rejection
+        The first 1,000 of them; `index` is the 0-based data row.
+    """
+
+    def __init__(
+        self, path: str | Path, schema: FeedSchema | None, batch_rows: int, limits: IntakeLimits | None
+    ) -> None:
+        self.intake = Intake(schema, limits=limits)
+        self.records = 0
+        self.rejected = 0
+        self.rejections: list[Rejection] = []
+        self._batch_rows = batch_rows
+        self._items = self._read(Path(path))
+
+    def __next__(self) -> RecordBatch | SchemaChange:
+        return next(self._items)
+
+    def _read(self, path: Path) -> Iterator[RecordBatch | SchemaChange]:
+        with path.open("rb") as opened, _unpacked(opened) as binary:
+            try:
+                for admission in self._admissions(path, binary):
+                    self.rejected += len(admission.rejected)
+                    self.rejections += admission.rejected[: KEPT_REJECTIONS - len(self.rejections)]
+                    yield from admission.items
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise UnreadableBody(
+                    f"expected a whole gzip file, got {error} in {path.name}",
+                    hint="Pack or copy the file again",
+                ) from error
+
+    def _admissions(self, path: Path, binary: BinaryIO) -> Iterator[Admission]:
+        form = _form(path, binary.read(256))
+        binary.seek(0)
+        if form == "csv":
+            yield from self._tables(binary)
+        elif form == "ndjson":
+            yield from self._rows(_lines(binary, self.intake.limits.max_record_bytes))
+        else:
+            yield from self._rows(_elements(binary))
+
+    def _tables(self, binary: BinaryIO) -> Iterator[Admission]:
+        guarded = cast(BinaryIO, _BoundedLines(binary))
+        text = io.TextIOWrapper(guarded, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        rows = CsvRows(text)
+        header = header_of(rows)
+        while chunk := rows.take(self._batch_rows):
+            first = self.records
+            self.records += len(chunk)
+            yield self.intake.admit_table(header, chunk, first_index=first)
+
+    def _rows(self, raws: Iterable[bytes]) -> Iterator[Admission]:
+        pending: list[bytes] = []
+        size = 0
+        for raw in raws:
+            pending.append(raw)
+            size += len(raw)
+            if len(pending) >= self._batch_rows or size >= self.intake.limits.max_frame_bytes:
+                yield self._admit(pending)
+                pending, size = [], 0
+        if pending:
+            yield self._admit(pending)
+
+    def _admit(self, raws: list[bytes]) -> Admission:
+        first = self.records
+        self.records += len(raws)
+        return self.intake.admit_rows(raws, first_index=first)
+
+
+def read_batches(
+    path: str | Path,
+    schema: FeedSchema | None = None,
+    *,
+    batch_rows: int = 10_000,
+    limits: IntakeLimits | None = None,
+) -> FileBatches:
+    """Return the batches and schema changes of a file, in file order.
+
+    `batch.rows` holds the 1-based data row of each record. Iterating raises `OSError` for a file that cannot be read and
+    `UnreadableBody` for one that holds no records.
+
+    Parameters
+    ----------
+    path
+        A CSV, NDJSON (`.ndjson`, `.jsonl`) or JSON file, plain or gzipped; another suffix is told by its content.
+    schema
+        Declared schema; None infers everything.
+    batch_rows
+        Most records a batch.
+    limits
+        Bounds of one record; a file as a whole has none.
+    """
+    return FileBatches(path, schema, batch_rows, limits)
+
+
+def _unpacked(opened: BinaryIO) -> BinaryIO:
+    packed = opened.read(2) == _GZIP
+    opened.seek(0)
+    return cast(BinaryIO, gzip.GzipFile(fileobj=opened)) if packed else opened
+
+
+class _BoundedLines(io.BufferedIOBase):
+    """Bytes of a text file; raises `TooLarge` where a line has no end."""
+
+    def __init__(self, binary: BinaryIO) -> None:
+        self._binary = binary
+        self._line_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1) -> bytes:
+        piece = self._binary.read(PIECE_BYTES)
+        ends = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+        self._line_bytes = len(piece) - ends - 1 if ends >= 0 else self._line_bytes + len(piece)
+        if self._line_bytes > MAX_LINE_BYTES:
+            raise TooLarge(
+                f"expected lines of at most {MAX_LINE_BYTES} bytes", hint="Check that it is a CSV file"
+            )
+        return piece
+
+
+def _form(path: Path, head: bytes) -> str:
+    names = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    known = _SUFFIXES.get(names[-1]) if names else None
+    if known == "csv" or (known is None and start[:1] not in (b"{", b"[")):
+        return "csv"
+    return "json" if start[:1] == b"[" else "ndjson"
+
+
+def _lines(binary: BinaryIO, max_bytes: int) -> Iterator[bytes]:
+    """Yield non-blank lines; of one that is above the limit so much that it will be refused."""
+    first = True
+    while line := binary.readline(max_bytes + 2):
+        whole = line.endswith(b"\n")
+        while not whole:
+            rest = binary.readline(PIECE_BYTES)
+            whole = not rest or rest.endswith(b"\n")
+            if rest and len(line) <= max_bytes:
+                line += rest
+        stripped = (line.removeprefix(b"\xef\xbb\xbf") if first else line).strip()
+        first = False
+        if stripped:
+            yield stripped
+
+
+def _elements(binary: BinaryIO) -> Iterator[bytes]:
+    splitter = ArraySplitter()
+    first = True
+    while piece := binary.read(PIECE_BYTES):
+        yield from splitter.feed(piece.removeprefix(b"\xef\xbb\xbf") if first else piece)
+        first = False
+    splitter.finish()
