@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from anomalyai.budget import DEFAULT_BUDGET
 from anomalyai.control import SchemaChange
 from anomalyai.evaluation import Figures, default_warmup, measure
-from anomalyai.files import FileRows, read_batches
+from anomalyai.files import read_batches
 from anomalyai.pipeline import Pipeline
-from anomalyai.records import RecordBatch
+from anomalyai.records import RecordBatch, Rejection
 from anomalyai.reorder import in_event_order
 from anomalyai.schema import FeedSchema
 from anomalyai.training import train
@@ -29,13 +30,14 @@ Progress = Callable[[int, int], None]
 
 
 class RowScores(msgspec.Struct, frozen=True):
-    """Scores by the file's data rows: float64 [rows], NaN where the row was rejected; `flagged` bool [rows]."""
+    """Scores by the file's data rows: `score` float64 [rows], NaN where rejected; `flagged` bool [rows]."""
 
-    score: NDArray[np.float64]
-    flagged: NDArray[np.bool_]
-    order: NDArray[np.int64]
-    label: NDArray[np.float64]
+    score: Any
+    flagged: Any
+    order: Any
+    label: Any
     promised_rate: float
+    rejections: list[Rejection]
 
 
 def score_file(
@@ -48,18 +50,18 @@ def score_file(
 ) -> RowScores:
     """Score every row of a file prequentially, in event order.
 
-    Event order is a stable sort by the time field, file order where there is none. `order` holds the data rows
-    (0-based) in event order, rejected ones left out.
+    Event order is a stable sort by the time field, file order where there is none. `order` holds the data
+    rows (0-based) in event order, rejected ones left out; `rejections` the first 1,000 that were rejected.
 
     Raises
     ------
     AnomalyAIError
         The file cannot be read as records at all.
     """
-    rows = FileRows()
-    items = list(read_batches(path, schema, rows=rows))
+    reader = read_batches(path, schema)
+    items = list(reader)
     batches = [item for item in items if isinstance(item, RecordBatch)]
-    count = rows.count
+    count = reader.records
     score = np.full(count, np.nan)
     flagged = np.zeros(count, dtype=np.bool_)
     label = np.full(count, np.nan)
@@ -79,7 +81,7 @@ def score_file(
         if progress is not None:
             progress(done, total)
     places = np.concatenate(order) if order else np.empty(0, dtype=np.int64)
-    return RowScores(score, flagged, places, label, pipeline.promised_rate)
+    return RowScores(score, flagged, places, label, pipeline.promised_rate, reader.rejections)
 
 
 def figures(scores: RowScores, *, warmup: int | None = None, elapsed_s: float | None = None) -> Figures:
@@ -98,7 +100,7 @@ def figures(scores: RowScores, *, warmup: int | None = None, elapsed_s: float | 
 def _event_order(
     items: Sequence[RecordBatch | SchemaChange], batches: Sequence[RecordBatch]
 ) -> Iterator[RecordBatch | SchemaChange]:
-    """Yield the items as they are where event times never fall, else all records sorted, under the last schema."""
+    """Yield the items as they are where event times never fall, else all records sorted by time."""
     time_s = np.concatenate([batch.time_s for batch in batches]) if batches else np.empty(0)
     known = time_s[np.isfinite(time_s)]
     if not len(known) or bool(np.all(np.diff(known) >= 0.0)):

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 BINS = 2048
 TAIL_SHARE, TAIL_RECORDS = 0.05, 40.0
-"""The extrapolated part holds this share of the clean scores, at most this many records: where more were seen,
-what was seen counts."""
+"""The extrapolated part holds this share of the clean scores, at most this many records."""
 
 
 class TailCalibrator:

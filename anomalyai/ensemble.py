@@ -2,8 +2,8 @@
 
 Every member speaks as a log-density ratio: how much less likely, in nats, it finds the record than a usual
 one. Each is centred on what it usually says and divided by its spread where that exceeds a nat, and they are
-added. A field or detector that has nothing to say then adds about nothing; tail probabilities would give every
-field an equally loud voice. The members:
+added. A field or detector that has nothing to say then adds about nothing; tail probabilities would give
+every field an equally loud voice. The members:
 
 - columns: the surprise of every number (`ColumnDensity`), large ones softened;
 - rarity: how much rarer than usual every category's and entity's value is;

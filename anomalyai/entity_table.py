@@ -69,7 +69,7 @@ class EntityTable:
         """Move everything to twice as many slots."""
         old = (self.keys, self.touched, self.last_s, self.stats)
         self._allocate(2 * self.slots // WAYS)
-        lost = rehash(*old, self.keys, self.touched, self.last_s, self.stats)
+        lost = int(rehash(*old, self.keys, self.touched, self.last_s, self.stats))
         self.used -= lost
         self.evicted += lost
 
@@ -103,7 +103,7 @@ def find_slot(keys: Any, touched: Any, key: Any) -> Any:
     """Return (slot, state) in the key's bucket; state 0: found, 1: an empty slot, 2: to be evicted."""
     buckets = np.uint64(keys.shape[0] // WAYS)
     start = np.int64(key % buckets) * WAYS
-    oldest = start
+    oldest: Any = start
     for slot in range(start, start + WAYS):
         if keys[slot] == key:
             return slot, 0

@@ -1,9 +1,9 @@
 """Why a record scored as it did: each field's part, what was expected, and one plain sentence.
 
-A field's part is what the raw score loses when everything that came from this field is replaced by its typical
-value (occlusion; Zeiler & Fergus 2014, for the ensemble as a whole). It works the same for every detector, knows
-nothing of their insides, and has the sign that a reader expects: a field that makes the record rarer has a
-positive part. The parts are given as shares of their sum.
+A field's part is what the raw score loses when everything that came from this field is replaced by its
+typical value (occlusion; Zeiler & Fergus 2014, for the ensemble as a whole). It works the same for every
+detector, knows nothing of their insides, and has the sign that a reader expects: a field that makes the
+record rarer has a positive part. The parts are given as shares of their sum.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def _reason(
         value = float(row[mine["value"]])
         habit = math.sinh(math.asinh(value) - float(row[mine["deviation"]]))
         if abs(float(row[mine["deviation"]])) > math.log(2.0):
-            text = f"{field} {number(value)} is {_times(value, habit)} this {column.entity}'s usual {number(habit)}"
+            usual = f"this {column.entity}'s usual {number(habit)}"
+            text = f"{field} {number(value)} is {_times(value, habit)} {usual}"
             return Reason(field, text, share, expected=habit, actual=actual)
     if "value" in mine:
         return _value_reason(field, share, row[mine["value"]], clean[:, mine["value"]], actual)

@@ -30,9 +30,9 @@ MAX_ENTITIES = 1_000_000
 
 
 class Column(msgspec.Struct, frozen=True):
-    """What a feature column says: `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst.
+    """What a feature column says about `field`.
 
-    `entity` names the entity field whose habit it is measured against, None for the feed itself.
+    `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst; `entity` names the entity field whose habit it is measured against, None for the feed itself.
     """
 
     field: str
@@ -48,8 +48,8 @@ class Column(msgspec.Struct, frozen=True):
 class FeatureBuilder:
     """Describe record batches of one settled set of fields as feature rows.
 
-    Single-threaded. Memory: one row of at most 8 tracked numbers an entity, `MAX_ENTITIES` an entity field, least
-    recently used first out; evictions and late records are counted.
+    Single-threaded. Memory: one row of at most 8 tracked numbers an entity, `MAX_ENTITIES` an entity field,
+    least recently used first out; evictions and late records are counted.
     """
 
     def __init__(self, schema: FeedSchema, max_entities: int = MAX_ENTITIES) -> None:
@@ -109,7 +109,8 @@ class FeatureBuilder:
     @property
     def evicted(self) -> int:
         """Entities that had to give way since the start."""
-        return sum(part.table.evicted for part in (*self._profiles, *self._rarities))
+        tables = [profile.table for profile in self._profiles] + [rarity.table for rarity in self._rarities]
+        return sum(table.evicted for table in tables)
 
     @property
     def late(self) -> int:

@@ -1,8 +1,9 @@
 """The one way from records to scores, alerts and learning: live, in a back-test, in training, in a cluster.
 
 `Pipeline.process` takes a batch of records through features, detectors, calibration and decision, and learns
-at the end of every block of records (`anomalyai.block`), flagged records held back. Its state is a function of
-the log entries in order: no clock, no unseeded randomness, no side effect; the cut into batches changes nothing.
+at the end of every block of records (`anomalyai.block`), flagged records held back. Its state is a function
+of the log entries in order: no clock, no unseeded randomness, no side effect; the cut into batches changes
+nothing.
 
 A pipeline is one shard and single-threaded.
 """
@@ -43,10 +44,12 @@ class Pipeline:
     budget
         The promised alert rate, "1/1000" or "20/day"; a schema's own budget takes precedence.
     trainer
-        Trains the batch model in place at the record that makes it due (back-test). None leaves training to the
-        caller, who is handed the `TrainingSet` and swaps the model in when it is ready.
+        Trains the batch model in place at the record that makes it due (back-test). None leaves training to
+        the caller, who is handed the `TrainingSet` and swaps the model in when it is ready.
     seed
         Fixes every random choice.
+    explained
+        Whether flagged records become `Alert`s with reasons; a back-test needs their scores only.
     """
 
     def __init__(
@@ -57,12 +60,14 @@ class Pipeline:
         budget: str = DEFAULT_BUDGET,
         trainer: Trainer | None = None,
         seed: int = 0,
+        explained: bool = True,
     ) -> None:
         self.schema = schema if schema is not None else FeedSchema()
         self.feed = feed
         self.budget = budget
         self.trainer = trainer
         self.seed = seed
+        self.explained = explained
         self.model_id: str | None = None
         self._provisional = ProvisionalRecords()
         self._scorer = self._new_scorer()
@@ -76,6 +81,15 @@ class Pipeline:
         """Records processed so far."""
         return self._scorer.seen
 
+    @property
+    def promised_rate(self) -> float:
+        """The alert budget as a share of records, at the feed's present flow."""
+        return self._scorer.rate
+
+    def pending_training_set(self) -> TrainingSet | None:
+        """Return the clean rows of a first model that is due and not there yet, for a restart; else None."""
+        return self._scorer.training_set()
+
     def process(self, batch: RecordBatch) -> ScoredBatch:
         """Score a batch against what was learnt before it, decide, and learn.
 
@@ -86,10 +100,10 @@ class Pipeline:
         """
         if batch.schema != self.schema:
             raise StateError(
-                f"expected a batch under the schema of {len(self.schema.fields)} fields that was applied last, "
+                f"expected a batch under the schema of {len(self.schema.fields)} fields applied last, "
                 f"got one of {len(batch.schema.fields)} fields",
                 code="schema_mismatch",
-                hint="apply the SchemaChange that stands before the batch",
+                hint="Apply the SchemaChange that stands before the batch",
             )
         self._provisional.keep(batch)
         parts: list[ScoredBatch] = []
@@ -97,7 +111,7 @@ class Pipeline:
         start = 0
         while start < batch.n:
             stop = min(batch.n, start + next_end(self.seen) - self.seen)
-            parts.append(self._scorer.process(batch.slice(start, stop)))
+            parts.append(self._scorer.process(batch.slice(start, stop), explained=self.explained))
             start = stop
             due = self._scorer.take_training_set()
             if due is not None and self.trainer is not None:
@@ -151,7 +165,7 @@ class Pipeline:
         start = 0
         while start < batch.n:
             stop = min(batch.n, start + next_end(self.seen) - self.seen)
-            self._scorer.process(batch.slice(start, stop), silent=True)
+            self._scorer.process(batch.slice(start, stop), explained=False)
             start = stop
 
     def swap(self, model_id: str, model: TrainedModel) -> None:

@@ -1,9 +1,9 @@
 """Entity profiles: what each customer, host or device usually does, and how far a record is from it.
 
 Per entity and tracked number an exponentially decayed mean of asinh(x) (Johnson 1949: close to the logarithm
-for large values of either sign, linear near zero), shrunk towards the feed's own while the entity is young; per
-entity decayed event counts at three half-lives of event time. A record is compared first and learnt after, and
-its influence is clipped, so one extreme value moves a profile little.
+for large values of either sign, linear near zero), shrunk towards the feed's own while the entity is young;
+per entity decayed event counts at three half-lives of event time. A record is compared first and learnt
+after, and its influence is clipped, so one extreme value moves a profile little.
 """
 
 from __future__ import annotations

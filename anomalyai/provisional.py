@@ -1,7 +1,7 @@
 """The first records of a feed, kept as they came while their fields' kinds are provisional.
 
-Kinds are inferred again at 20, 100 and 500 records. When one changes, what was learnt under the old kinds is of no
-use, so the detectors start again from these records, read under the new schema.
+Kinds are inferred again at 20, 100 and 500 records. When one changes, what was learnt under the old kinds is
+of no use, so the detectors start again from these records, read under the new schema.
 """
 
 from __future__ import annotations

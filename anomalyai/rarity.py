@@ -1,8 +1,8 @@
 """How rare each value of a category or entity field is, in nats, over a short and a long memory.
 
-The rarity of a value is -ln of its decayed share of the feed's records, averaged over two half-lives: the short
-one notices what is suddenly common, the long one remembers what comes now and then. A value never seen counts
-as half a record.
+The rarity of a value is -ln of its decayed share of the feed's records, averaged over two half-lives: the
+short one notices what is suddenly common, the long one remembers what comes now and then. A value never seen
+counts as half a record.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai.decode import Columns
 from anomalyai.records import RecordBatch
 
 
@@ -22,7 +23,7 @@ def in_event_order(batches: Sequence[RecordBatch]) -> RecordBatch:
     ]
     time_s = np.concatenate([batch.time_s for batch in same])
     order: NDArray[np.int64] = np.argsort(time_s, kind="stable")
-    columns = (
+    columns = Columns(
         np.concatenate([batch.numbers for batch in same])[order],
         np.concatenate([batch.keys for batch in same])[order],
         time_s[order],

@@ -1,4 +1,4 @@
-"""A bounded sample of the clean feature rows of a feed: what scales are taken from and models are trained on."""
+"""A bounded sample of a feed's clean feature rows, to take scales from and to train models on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ MAX_CELLS = 64_000
 class Reservoir:
     """The most recent clean rows, thinned: every `stride`-th clean row replaces the oldest kept one.
 
-    The stride grows with what was seen, so that the rows span the feed's recent half rather than its last minute.
+    The stride grows with what was seen, so that the rows span the feed's recent half rather than its last
+    minute.
     """
 
     def __init__(self, columns: int) -> None:

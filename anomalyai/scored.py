@@ -13,9 +13,9 @@ from anomalyai.training import TrainingSet
 class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a batch of n records, in order.
 
-    `time_s` float64 [n] epoch seconds (NaN unknown), `score` float64 [n] = -log10 tail probability, `flagged` and
-    `warming_up` bool [n], `threshold` the score from which records are flagged, `alerts` one a flagged record;
-    `training_set` is set once, by the batch in which a first (or a due) model can be trained.
+    `time_s` float64 [n] epoch seconds (NaN unknown), `score` float64 [n] = -log10 tail probability, `flagged`
+    and `warming_up` bool [n], `threshold` the score from which records are flagged, `alerts` one a flagged
+    record; `training_set` is set once, by the batch in which a first (or a due) model can be trained.
     """
 
     first_seq: int

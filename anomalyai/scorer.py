@@ -2,8 +2,8 @@
 
 Order within a block: describe, score, decide. At its end, in this order: calibrate, learn, rescale when due,
 set the training set aside when due. Flagged records are held back from the detectors' learning; of them the
-calibration sees only as many as the alert budget allows, so that normal exceedances shape the tail and a burst
-of anomalies does not.
+calibration sees only as many as the alert budget allows, so that normal exceedances shape the tail and a
+burst of anomalies does not.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ RESCALE_AT = (24, 64, 128, 256, 512, 1_024, 2_048, 4_096)
 """Clean records at which scales are taken anew."""
 
 HELD_SCORE = 2.0
-"""Records at least this rare (1 in 100) are held back from the detectors' learning, flagged or not: an attack is
-absorbed through the many records that do not reach the alert threshold."""
+"""Records at least this rare (1 in 100) are held back from the detectors' learning, flagged or not: an attack
+is absorbed through its many records that do not reach the alert threshold."""
 
 HELD_FACTOR, BURST_FACTOR = 2.0, 4.0
-"""Held and flagged records that calibration may see in a block, in multiples of what is expected (and one more)."""
+"""Held and flagged records a block that calibration may see, in multiples of what is expected, and one more."""
 
 _PENDING = ("values", "voices", "raw", "flagged", "time_s")
 
@@ -79,17 +79,19 @@ class Scorer:
         """Whether the batch model scores; alerts before say that the feed is warming up."""
         return self.ensemble.model is not None
 
-    def process(self, batch: RecordBatch, *, silent: bool = False) -> ScoredBatch:
-        """Score a batch that lies within one block; returns a `ScoredBatch`. `silent` makes no alerts."""
+    def process(self, batch: RecordBatch, *, explained: bool = True) -> ScoredBatch:
+        """Score a batch that lies within one block; returns a `ScoredBatch`. Alerts are made if
+        `explained`.
+        """
         values = self.features.describe(batch)
         voices = self.ensemble.voices(values)
         raw = self.ensemble.combine(voices)
-        score = self.calibrator.rarity(raw)
+        score = self._rarity(raw)
         number = self.seen + np.arange(batch.n)
-        flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER) & self.ensemble.is_warm
+        flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
         alerts = (
             []
-            if silent
+            if not explained
             else [self._alert(batch, int(i), values[i], score[i]) for i in np.flatnonzero(flagged)]
         )
         warming = np.full(batch.n, not self.is_mature)
@@ -112,6 +114,12 @@ class Scorer:
             self._learn()
         return result
 
+    def _rarity(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return -log10 tail probabilities; 0, nothing to report, before there is anything to compare
+        with.
+        """
+        return self.calibrator.rarity(raw) if self.ensemble.is_warm else np.zeros(len(raw))
+
     def _learn(self) -> None:
         values, voices, raw, flagged, time_s = (
             np.concatenate(parts) for parts in zip(*self._pending, strict=True)
@@ -119,8 +127,8 @@ class Scorer:
         self.flow.learn(time_s)
         self._pending.clear()
 
-        score = self.calibrator.rarity(raw)
-        held = (score >= min(HELD_SCORE, self.threshold)) & self.ensemble.is_warm
+        score = self._rarity(raw)
+        held = score >= min(HELD_SCORE, self.threshold)
         counted = ~(held | flagged)
         counted[_first(held & ~flagged, HELD_FACTOR * 10.0**-HELD_SCORE)] = True
         counted[_first(flagged, BURST_FACTOR * self.rate)] = True

@@ -58,7 +58,8 @@ class TrainingSet(msgspec.Struct, frozen=True):
 class TrainedModel:
     """A trained detector with the columns it reads; `score_batch` is high for anomalous.
 
-    Only the scikit-learn estimator and plain values are kept by joblib; what is compiled is derived from them.
+    Only the scikit-learn estimator and plain values are kept by joblib; what is compiled is derived from
+    them.
     """
 
     def __init__(self, detector: IsolationForestModel, columns: tuple[str, ...], last_seq: int) -> None:

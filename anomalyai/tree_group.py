@@ -22,7 +22,7 @@ Range = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class TreeGroup:
-    """`TREE_SETS` ensembles of `TREES` trees on `n_features` coordinates, scaled to [0, 1] by a fixed range."""
+    """Ensembles of half-space trees on `n_features` coordinates, scaled to [0, 1] by a fixed range."""
 
     def __init__(self, n_features: int, seed: int) -> None:
         self.n_features = n_features
@@ -49,7 +49,7 @@ class TreeGroup:
         return np.ascontiguousarray(np.where(np.isnan(scaled), 0.0, scaled))
 
     def thinness(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the mean over the ensembles of -ln(relative mass), float64 [n], for float64 [n, n_features]."""
+        """Return the mean over the ensembles of -ln(mass), float64 [n], for float64 [n, n_features]."""
         scaled = self._scaled(coordinates)
         total = np.zeros(len(coordinates))
         for trees in self.sets:
@@ -69,7 +69,7 @@ class TreeGroup:
         low: NDArray[np.float64],
         span: NDArray[np.float64],
     ) -> None:
-        """Take the range of the first `numbers` coordinates (the others are in 0..1) and start anew from rows."""
+        """Take the range of the first `numbers` coordinates and start anew from rows; the rest is in 0..1."""
         self.low[:numbers], self.span[:numbers] = low, span
         self.sets = self._new_sets()
         self.learn_batch(coordinates)

@@ -2,10 +2,10 @@
 
 A column's values are measured as distances |x - median| / spread on the linear scale, so that heavy-tailed
 columns keep their direction: what is far out is far out on the heavy side. The density of the distance is
-estimated from a decayed histogram over log(1 + distance), made monotone decreasing (Grenander 1956, by pooling
-adjacent violators) with one Pareto(1) pseudo-record, which extends it beyond everything seen. The surprise is
--ln density minus its mean: unlike a tail probability it gives an evenly spread column no voice, since no value
-of it is less dense than another.
+estimated from a decayed histogram over log(1 + distance), made monotone decreasing (Grenander 1956, by
+pooling adjacent violators) with one Pareto(1) pseudo-record, which extends it beyond everything seen. The
+surprise is -ln density minus its mean: unlike a tail probability it gives an evenly spread column no voice,
+since no value of it is less dense than another.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class ColumnDensity:
         """Take medians and spreads from clean rows (float64 [n, columns]) and forget the histogram.
 
         The spread is the interquartile range over 1.35, at least a tenth of the standard deviation and a
-        thousandth of the median: without a floor any change of a near-constant column would be infinitely rare.
+        thousandth of the median: without a floor any change of a near-constant column would be infinitely
+        rare.
         """
         for j in range(values.shape[1]):
             column = values[:, j]
