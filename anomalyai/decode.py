@@ -1,8 +1,8 @@
 """Typed reading of clean records: JSON bytes straight to columns, through structs compiled from a schema.
 
-The structs refuse every unknown field and every value of another type, so what they accept is what the
-slower, exact reading of `decode_exact` accepts; whatever they refuse goes there, record by record. Two things that
-structs cannot see are checked here: keys that occur twice, and times or labels that cannot be read.
+The structs refuse every unknown field and every value of another type, so what they accept is what the exact
+reading of `decode_exact` accepts; what they refuse goes there, record by record. What structs cannot see is
+checked here: keys that occur twice, times or labels that cannot be read, and arrays within arrays.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ class Reader:
         self._row = msgspec.json.Decoder(self._row_type)
         self._table = msgspec.json.Decoder(self._table_type)
         self._tokens = schema.categories + schema.entities
+        self._loose = [f.name for f in schema.fields if _value_type(f) in (Any, list[Any] | None)]
         self._plain = {name for name in self._tokens if _only_texts(schema.by_name[name])}
 
     def _struct(self, struct_name: str, *, in_lists: bool) -> Any:
@@ -181,13 +182,14 @@ class Reader:
     def is_sound(self, body: bytes, decoded: Decoded, columns: Columns) -> bool:
         """Tell whether what the decoder let pass is right too.
 
-        False where a key may occur twice in an object, or where a strict time or label is there but unread; the
-        exact reading then decides. Every key and every text has its two quotes, so a key that occurs twice
-        leaves more quotes in the body than the decoded values account for.
+        False where a key may occur twice in an object, where a strict time or label is there but unread, or
+        where arrays nest; the exact reading then decides. Every key and every text has its two quotes, so a key
+        that occurs twice leaves more quotes in the body than the decoded values account for.
         """
-        return self._quotes(decoded, columns, body) == _count_quotes(body) and self._is_readable(
-            decoded, columns
-        )
+        if self._quotes(decoded, columns, body) != _count_quotes(body):
+            return False
+        nested = any(_is_nested(value) for name in self._loose for value in decoded.column(name))
+        return not nested and self._is_readable(decoded, columns)
 
     def _quotes(self, decoded: Decoded, columns: Columns, body: bytes) -> int:
         """Return how many quotes the values account for, or -1 where escapes leave that open."""
@@ -308,6 +310,13 @@ def _own_quotes(values: list[Any]) -> int:
     if list in classes or dict in classes:
         quotes += sum(msgspec.json.encode(v).count(b'"') for v in values if isinstance(v, list | dict))
     return quotes
+
+
+def _is_nested(value: Any) -> bool:
+    """Tell whether a value holds arrays or objects in arrays or objects, whose depth is to be checked."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and any(isinstance(item, list | dict) for item in value)
 
 
 def _count_quotes(body: bytes) -> int:

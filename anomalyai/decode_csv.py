@@ -1,8 +1,8 @@
 """CSV tables: a header and rows of cells to the columns that JSON would have brought.
 
 A cell is text. A column becomes numbers only if its first 500 filled cells are numbers and its field is not
-declared as an entity or identifier, whose texts are kept exactly; a cell with a leading zero (`00501`) is no number
-either. Once a field's type is known it holds for the tables that follow. An empty cell is missing.
+declared as an entity or identifier, whose texts are kept exactly; a cell with a leading zero (`00501`) is no
+number either. Once a field's type is known it holds for the tables that follow. An empty cell is missing.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Exact reading of one record: slower than the compiled structs, and able to say what is wrong with it.
 
-Whatever the fast path of `decode` refuses comes here: new fields, nested objects, and every fault. A fault is a
-`RecordError` with the field and a text for the producer; it concerns this record alone.
+Whatever the fast path of `decode` refuses comes here: new fields, nested objects, and every fault. A fault is
+a `RecordError` with the field and a text for the producer; it concerns this record alone.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from anomalyai.decode import label_value, strict
@@ -30,6 +30,9 @@ __all__ = [
 
 MAX_DEPTH: Final = 4
 """Parts a dotted field name may have: `a.b.c.d` is read, one level more is refused."""
+
+MAX_ARRAY_DEPTH: Final = 16
+"""How deep arrays, and objects within them, may nest."""
 
 MAX_INTEGER_DIGITS: Final = 1_000
 FLOAT_BOUND: Final = 2**1024 - 2**970
@@ -158,23 +161,27 @@ def _leaves(
 
 
 def _require_sound(name: str, value: Any) -> None:
-    if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-            raise RecordError(
-                name, "expected Unicode text, got half of a surrogate pair; send both halves or neither"
-            )
-    elif isinstance(value, list | dict):
-        pending: list[Any] = [value]
-        while pending:
-            item = pending.pop()
+    """Raise for half surrogates in texts, and for arrays that are too deep or hold no JSON numbers."""
+    level, depth = [value], 0
+    while level:
+        for item in level:
             if isinstance(item, NotANumber):
                 raise RecordError(name, _not_a_number(item))
-            if isinstance(item, list):
-                pending.extend(item)
-            elif isinstance(item, dict):
-                pending.extend(item.values())
-            elif isinstance(item, str):
-                _require_sound(name, item)
+            if isinstance(item, str) and _has_surrogate(item):
+                text = "expected Unicode text, got half of a surrogate pair; send both halves or neither"
+                raise RecordError(name, text)
+        depth += 1
+        if depth > MAX_ARRAY_DEPTH + 1:
+            raise RecordError(name, f"expected arrays nested at most {MAX_ARRAY_DEPTH} deep; flatten it")
+        level = [inner for item in level if isinstance(item, list | dict) for inner in _inner(item)]
+
+
+def _inner(item: list[Any] | dict[str, Any]) -> Iterable[Any]:
+    return item if isinstance(item, list) else item.values()
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _not_a_number(value: str) -> str:
@@ -182,7 +189,8 @@ def _not_a_number(value: str) -> str:
         return (
             f"expected a finite number, got {value}, which JSON does not have; send null where it is missing"
         )
-    return f"expected a number within the range of a 64-bit float, got {shorten(str(value))[1:-1]}; send it as a string"
+    shown = shorten(str(value))[1:-1]
+    return f"expected a number within the range of a 64-bit float, got {shown}; send it as a string"
 
 
 def check(values: Mapping[str, Any], schema: FeedSchema) -> dict[str, JsonType]:
@@ -226,7 +234,7 @@ def _check_value(field: Field, value: Any, schema: FeedSchema) -> None:
     if field.kind is Kind.TIME and isinstance(value, str) and math.isnan(parse_text(value)):
         raise RecordError(
             field.name,
-            f"expected an ISO 8601 time or epoch seconds, got {shorten(value)}; send for example 2026-01-31T12:00:00Z",
+            f"expected an ISO 8601 time or epoch seconds, got {shorten(value)}; send 2026-01-31T12:00:00Z",
         )
     if field.kind is Kind.LABEL and math.isnan(label_value(value)):
         raise RecordError(field.name, f"expected a label of 0 or 1, got {shorten(value)}; send 0, 1 or null")
@@ -256,7 +264,8 @@ def wrong_type(field: Field, value: Any) -> str:
             JsonType.ARRAY: "an array",
             JsonType.UNKNOWN: "a string, number or boolean",
         }[field.type]
-    return f"expected {expected}, got {describe(value)}; send null where it is missing, or declare the schema anew"
+    remedy = "send null where it is missing, or declare the schema anew"
+    return f"expected {expected}, got {describe(value)}; {remedy}"
 
 
 def describe(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Sources: the records of one body, addressable one by one or as a run, whatever form they came in.
 
-A source answers three questions of the intake: can this run be read as clean (`take`), what does record `i`
-hold exactly (`values`), and which bytes shall the log keep of these records (`pack`).
+A source answers four questions of the intake: can this whole run be read as clean (`take`), which of these
+records can be (`typed`), what does record `i` hold exactly (`values`), and what shall the log keep (`pack`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from anomalyai.schema import FeedSchema
 
 __all__ = ["RowSource", "Source", "TableSource", "join_rows"]
 
+_BLANK: Final = b" \t\r\n"
+_TABLE_HINT: Final = 'Send {"field": [value, ...], ...} with columns of equal length'
+
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -46,8 +49,8 @@ class Source(Protocol):
     def take(self, reader: Reader, start: int, room: int | None) -> Columns | None:
         """Return the columns of the records from `start` on, at most `room`, if all are clean, else None."""
 
-    def row(self, reader: Reader, i: int) -> Any | None:
-        """Return record `i` as a row of the reader if it is clean, else None."""
+    def typed(self, reader: Reader, start: int, stop: int) -> list[Any | None]:
+        """Return each record as a row of the reader, or None where only the exact reading can tell."""
 
     def values(self, i: int, schema: FeedSchema) -> dict[str, Any]:
         """Return record `i` flattened; raises `RecordError`."""
@@ -57,7 +60,7 @@ class Source(Protocol):
 
 
 class RowSource:
-    """Records as JSON objects, from an array, from lines, or a single one."""
+    """Records as JSON objects: a JSON array, of which `raws` are the elements if they are known already."""
 
     codec: Codec = "rows"
 
@@ -70,7 +73,7 @@ class RowSource:
 
     @property
     def raws(self) -> list[bytes]:
-        """The records' bytes, split on first use; raises `UnreadableBody` where there is no end."""
+        """The records' bytes, split on first use; raises `UnreadableBody` where the array has no end."""
         if self._raws is None:
             try:
                 self._raws = list(map(bytes, _raws.decode(self._body)))
@@ -82,7 +85,7 @@ class RowSource:
         return len(self.raws) if self._count is None else self._count
 
     def take(self, reader: Reader, start: int, room: int | None) -> Columns | None:
-        """Read the run in one go; the caller has nothing to check any more."""
+        """Read the run in one go; a clean array is not even split."""
         places = None if start == 0 and room is None else _run(start, room, len(self))
         body = self._body if places is None else self.pack(places)
         try:
@@ -91,10 +94,8 @@ class RowSource:
             return None
         if self._raws is not None and rows.size != len(_run(start, room, len(self._raws))):
             return None  # a line with more than one record on it
-        if (
-            len(body) > self._max_record_bytes
-            and max(map(len, self.raws), default=0) > self._max_record_bytes
-        ):
+        limit = self._max_record_bytes
+        if len(body) > limit and max(map(len, self.raws), default=0) > limit:
             return None
         columns = reader.columns(rows)
         if not reader.is_sound(body, rows, columns):
@@ -103,32 +104,32 @@ class RowSource:
             self._count = rows.size
         return columns
 
-    def row(self, reader: Reader, i: int) -> Any | None:
-        """Read one record through the compiled struct."""
-        raw = self.raws[i]
-        if len(raw) > self._max_record_bytes:
-            return None
-        try:
-            row = reader.row(raw)
-        except REFUSED:
-            return None
-        rows = Rows(reader, [row])
-        return row if reader.is_sound(raw, rows, reader.columns(rows)) else None
+    def typed(self, reader: Reader, start: int, stop: int) -> list[Any | None]:
+        """Read each record through the compiled struct; all or none of the clean ones pass as sound."""
+        found: list[Any | None] = []
+        for raw in self.raws[start:stop]:
+            try:
+                found.append(reader.row(raw) if len(raw) <= self._max_record_bytes else None)
+            except REFUSED:
+                found.append(None)
+        rows = Rows(reader, [row for row in found if row is not None])
+        body = b"".join([self.raws[start + i] for i, row in enumerate(found) if row is not None])
+        return found if reader.is_sound(body, rows, reader.columns(rows)) else [None] * len(found)
 
     def values(self, i: int, schema: FeedSchema) -> dict[str, Any]:
         """Parse and flatten one record."""
         raw = self.raws[i]
         values = flatten(parse(raw, self._max_record_bytes), schema)
         try:
-            msgspec.json.decode(raw)
+            msgspec.json.decode(raw)  # what the log keeps must be readable by everyone after us
         except REFUSED as error:
             raise RecordError(None, f"expected valid JSON: {error}") from error
         return values
 
     def pack(self, places: Sequence[int]) -> bytes:
         """Return an array of the records' own bytes."""
-        if self._raws is None and len(places) == len(self):
-            return self._body.strip(b" \t\r\n")
+        if len(places) == len(self):
+            return self._body.strip(_BLANK)
         if places != self._packed[0]:
             self._packed = places, join_rows([self.raws[i] for i in places])
         return self._packed[1]
@@ -139,17 +140,10 @@ class TableSource:
 
     codec: Codec = "columns"
 
-    def __init__(
-        self,
-        table: dict[str, list[Any]] | None,
-        body: bytes | None,
-        max_record_bytes: int,
-        *,
-        clean: bool = True,
-    ) -> None:
+    def __init__(self, table: dict[str, list[Any]] | None, body: bytes | None, max_record_bytes: int) -> None:
         self._table = table
         self._body = body
-        self._clean = clean
+        self._finite = True
         self._max_record_bytes = max_record_bytes
         self._count: int | None = None
         self._packed: tuple[Sequence[int], bytes] = range(0), b"{}"
@@ -158,8 +152,10 @@ class TableSource:
     def table(self) -> dict[str, list[Any]]:
         """The columns by name, parsed on first use; raises `UnreadableBody` for what is no table."""
         if self._table is None:
-            assert self._body is not None
-            self._table, self._clean = read_table(self._body)
+            self._table = _read_table(self._body or b"")
+            self._finite = not any(
+                isinstance(v, NotANumber) for column in self._table.values() for v in column
+            )
         return self._table
 
     def __len__(self) -> int:
@@ -169,10 +165,10 @@ class TableSource:
 
     def take(self, reader: Reader, start: int, room: int | None) -> Columns | None:
         """Read the run in one go."""
-        if not self._clean:
+        if not self._finite:
             return None
-        whole = start == 0 and room is None and self._body is not None
-        body = self._body if whole and self._body is not None else self.pack(_run(start, room, len(self)))
+        whole = self._body if start == 0 and room is None else None
+        body = whole if whole is not None else self.pack(_run(start, room, len(self)))
         try:
             table = reader.table(body)
         except REFUSED:
@@ -182,7 +178,7 @@ class TableSource:
             return None
         if len(body) > self._max_record_bytes and not self._is_small(table):
             return None
-        if whole:
+        if whole is not None:
             self._count = table.size
         return columns
 
@@ -197,17 +193,18 @@ class TableSource:
                 longest += 4 * max(len(v) for v in table.column(name) if v.__class__ is str)
         return longest <= self._max_record_bytes
 
-    def row(self, reader: Reader, i: int) -> Any | None:
-        """Columns have no bytes of one record to read fast."""
-        return None
+    def typed(self, reader: Reader, start: int, stop: int) -> list[Any | None]:
+        """Return nothing but None: columns hold no bytes of one record."""
+        return [None] * (stop - start)
 
     def values(self, i: int, schema: FeedSchema) -> dict[str, Any]:
         """Gather and flatten one record."""
         record = {name: column[i] for name, column in self.table.items()}
-        size = sum(len(v.encode(errors="replace")) for v in record.values() if isinstance(v, str))
+        flat = flatten(record, schema)
+        size = len(msgspec.json.encode(record))
         if size > self._max_record_bytes:
             raise too_large(size, self._max_record_bytes)
-        return flatten(record, schema)
+        return flat
 
     def pack(self, places: Sequence[int]) -> bytes:
         """Return an object of columns that hold the records at `places`."""
@@ -226,8 +223,8 @@ def _run(start: int, room: int | None, length: int) -> range:
     return range(start, length if room is None else min(length, start + room))
 
 
-def read_table(body: bytes) -> tuple[dict[str, list[Any]], bool]:
-    """Parse an object of columns; False with it if some value is no JSON number. Raises `UnreadableBody`."""
+def _read_table(body: bytes) -> dict[str, list[Any]]:
+    """Parse an object of columns; raises `UnreadableBody`."""
     try:
         table = parse_document(body)
     except RecordError as error:
@@ -244,12 +241,9 @@ def read_table(body: bytes) -> tuple[dict[str, list[Any]], bool]:
             )
         if length is not None and len(column) != length:
             raise UnreadableBody(
-                f"expected columns of equal length, got {length} and, in {shorten(name)}, {len(column)} values",
+                f"expected columns of equal length, got {length} and, in {shorten(name)}, {len(column)}",
                 field=name,
                 hint="Send null where a value is missing",
             )
         length = len(column)
-    return table, not any(isinstance(value, NotANumber) for column in table.values() for value in column)
-
-
-_TABLE_HINT: Final = 'Send {"field": [value, ...], ...} with columns of equal length'
+    return table

@@ -1,7 +1,7 @@
 """Splitting of JSON text into its elements without parsing them, so that one bad element stays alone.
 
-`msgspec` refuses a whole array for one `NaN` in it. The splitter only follows strings, brackets and commas; what
-is between two commas may be any rubbish, which then fails by itself.
+`msgspec` refuses a whole array for one `NaN` in it. The splitter only follows strings, brackets and commas;
+what is between two commas may be any rubbish, which then fails by itself.
 """
 
 from __future__ import annotations

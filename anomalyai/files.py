@@ -1,7 +1,7 @@
-"""Files of records as batches: CSV, NDJSON and JSON arrays, plain or gzipped, in file order and bounded memory.
+"""Files of records as batches: CSV, NDJSON and JSON arrays, plain or gzipped, in file order.
 
 A file goes through the same `Intake` as what a producer sends, so that a back-test sees the bits that the
-live system would have seen.
+live system would have seen. Memory is bounded by `batch_rows` and the limits of a line or element.
 """
 
 from __future__ import annotations
@@ -119,13 +119,13 @@ def read_batches(
 ) -> FileBatches:
     """Return the batches and schema changes of a file, in file order.
 
-    `batch.rows` holds the 1-based data row of each record. Iterating raises `OSError` for a file that cannot be read and
-    `UnreadableBody` for one that holds no records.
+    `batch.rows` holds the 1-based data row of each record. Iterating raises `OSError` for a file that cannot
+    be read and `UnreadableBody` for one that holds no records.
 
     Parameters
     ----------
     path
-        A CSV, NDJSON (`.ndjson`, `.jsonl`) or JSON file, plain or gzipped; another suffix is told by its content.
+        A CSV, NDJSON (`.ndjson`, `.jsonl`) or JSON file, plain or gzipped; else its content tells.
     schema
         Declared schema; None infers everything.
     batch_rows

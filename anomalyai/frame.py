@@ -1,7 +1,7 @@
 """Socket frames: an object, an array, lines, or an envelope with the producer's batch number.
 
-An envelope has exactly the keys `batch` and `records`, or `batch` and `columns`. Anything else that is an object
-is a record, whatever its keys.
+An envelope has exactly the keys `batch` and `records`, or `batch` and `columns`. Anything else that is an
+object is a record, whatever its keys.
 """
 
 from __future__ import annotations
@@ -51,13 +51,14 @@ def open_frame(data: bytes | str) -> Frame:
     >>> open_frame('{"batch": 7, "amount": 2}').batch is None
     True
     """
-    body = (data.encode(errors="surrogateescape") if isinstance(data, str) else data).strip(_BLANK)
+    body = (data.encode(errors="surrogatepass") if isinstance(data, str) else data).strip(_BLANK)
     first = body[:1]
     if first == b"[":
         return Frame(None, "rows", body)
     if first != b"{":
+        got = shorten(body[:80].decode(errors="replace")) if body else "nothing"
         raise UnreadableBody(
-            f"expected a JSON object, array, lines of objects or an envelope, got {shorten(body[:80].decode(errors='replace'))}",
+            f"expected a JSON object, array, lines of objects or an envelope, got {got}",
             hint='Send {"batch": 1, "records": [{...}, ...]}',
         )
     try:

@@ -1,8 +1,8 @@
 """Intake: a feed's bytes to record batches, in the order that the log will hold them.
 
-An intake holds the little that admission has to remember: the schema, how many records were accepted, and, until
-kinds are settled, the first records. It judges each record by itself: a bad one becomes a `Rejection` and its
-neighbours are kept. How a stream of records is cut into bodies changes nothing in the batches' contents.
+An intake holds the little that admission has to remember: the schema, how many records were accepted, and,
+until kinds are settled, the first records. It judges each record by itself: a bad one becomes a `Rejection`
+and its neighbours are kept. How a stream of records is cut into bodies changes nothing in the contents.
 
 An intake is single-threaded; its owner holds a lock around `checkpoint`, `admit` and, when the log refuses,
 `rollback`.
@@ -14,11 +14,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from anomalyai import growth
+from anomalyai.admission import Admission, Counters, IntakeLimits, Run
 from anomalyai.control import SchemaChange
 from anomalyai.decode import Columns, Reader, Rows
 from anomalyai.decode_csv import CsvRows, Row, convert, header_of
@@ -32,38 +31,14 @@ from anomalyai.schema import FeedSchema, JsonType
 
 __all__ = ["Admission", "Counters", "Intake", "IntakeLimits"]
 
-FAST_ATTEMPTS: Final = 8
-"""How often one body may be read anew as clean after its schema changed; bounds the work a body can cause."""
+CLEAN_ATTEMPTS: Final = 8
+"""How often the rest of one body may be read as clean after its schema changed; bounds a body's work."""
 
+TYPED_RUN: Final = 1_024
+"""Records that are read through the compiled struct at a time, where some of a body are not clean."""
 
-class IntakeLimits(msgspec.Struct, frozen=True):
-    """Bounds of one body, each with an error or a counter for what it cost."""
-
-    max_frame_bytes: int = 8 * 1024 * 1024
-    max_record_bytes: int = 256 * 1024
-    max_records: int = 500_000
-    max_fields: int = growth.MAX_FIELDS
-
-
-class Counters(msgspec.Struct, frozen=True):
-    """What an intake has seen, for status pages; no part of the feed's state."""
-
-    accepted: int = 0
-    rejected: int = 0
-    empty_bodies: int = 0
-    new_fields: int = 0
-    fields_over_limit: int = 0
-    schema_changes: int = 0
-
-
-class Admission(msgspec.Struct):
-    """What came of one body: log items in order, and what was not taken."""
-
-    items: list[SchemaChange | RecordBatch]
-    rejected: list[Rejection]
-    accepted: int = 0
-    shed: int = 0
-    new_fields: list[str] = []
+VANISHED_AFTER: Final = 1_000
+"""Accepted records without a value after which a field counts as vanished."""
 
 
 class Intake:
@@ -74,17 +49,23 @@ class Intake:
     schema
         Declared or earlier schema; None starts from nothing.
     limits
-        Bounds of one body.
+        Bounds of one body; None for the defaults.
+    fixed
+        Leave the schema as it is: what it does not know is ignored. For scoring beside a feed.
     """
 
-    def __init__(self, schema: FeedSchema | None = None, *, limits: IntakeLimits | None = None) -> None:
+    def __init__(
+        self, schema: FeedSchema | None = None, *, limits: IntakeLimits | None = None, fixed: bool = False
+    ) -> None:
         self.limits = limits or IntakeLimits()
+        self.fixed = fixed
         self.counters = Counters()
         self._schema = schema or FeedSchema()
         self._reader: Reader | None = None
         self._null_names: frozenset[str] = frozenset()
         self._sample: list[dict[str, Any]] = []
         self._mistyped: frozenset[str] = frozenset()
+        self._last_seen: dict[str, int] = {}
 
     @property
     def schema(self) -> FeedSchema:
@@ -100,6 +81,11 @@ class Intake:
     def rejected(self) -> int:
         """Records rejected so far, by this intake."""
         return self.counters.rejected
+
+    @property
+    def vanished(self) -> tuple[str, ...]:
+        """Scored fields that had values once, but none in the last 1,000 accepted records or more."""
+        return tuple(n for n, seen in self._last_seen.items() if self.accepted - seen >= VANISHED_AFTER)
 
     @classmethod
     def restored(
@@ -121,6 +107,15 @@ class Intake:
     def admit(self, body: bytes, media: str | None = None, *, arrival_s: float = math.nan) -> Admission:
         """Admit the body of a request.
 
+        Parameters
+        ----------
+        body
+            JSON object or array, NDJSON, or CSV with a header.
+        media
+            Content type; None or a form type lets the first bytes decide.
+        arrival_s
+            Epoch seconds of arrival.
+
         Raises
         ------
         UnreadableBody, TooLarge, UnsupportedMedia
@@ -132,7 +127,7 @@ class Intake:
             rows = CsvRows.of_body(body)
             return self.admit_table(header_of(rows), rows.take(), arrival_s=arrival_s)
         source = source_of_json if kind == JSON else source_of_lines
-        return self._admit(_Run(source(body, self.limits.max_record_bytes), arrival_s))
+        return self._admit(Run(source(body, self.limits.max_record_bytes), arrival_s))
 
     def admit_frame(self, frame: Frame, *, arrival_s: float = math.nan) -> Admission:
         """Admit an opened frame; raises `UnreadableBody` or `TooLarge`."""
@@ -144,20 +139,16 @@ class Intake:
             source = RowSource(frame.body, None, self.limits.max_record_bytes)
         else:
             source = source_of_lines(frame.body, self.limits.max_record_bytes)
-        return self._admit(_Run(source, arrival_s))
+        return self._admit(Run(source, arrival_s))
 
     def admit_table(
-        self,
-        header: Sequence[str],
-        rows: Sequence[Row],
-        *,
-        first_index: int = 0,
-        arrival_s: float = math.nan,
+        self, header: Sequence[str], rows: Sequence[Row], *, first_index: int = 0, arrival_s: float = math.nan
     ) -> Admission:
         """Admit rows of CSV cells; `first_index` is the place of the first one in its file."""
+        self._require_count(len(rows))
         table = convert(header, rows, self._schema, first_index)
         source = TableSource(table.columns, None, self.limits.max_record_bytes)
-        run = _Run(source, arrival_s, np.array(table.places, dtype=np.int64))
+        run = Run(source, arrival_s, np.array(table.places, dtype=np.int64))
         for place, error in table.faults:
             self._reject(run, place, error)
         return self._admit(run)
@@ -165,11 +156,10 @@ class Intake:
     def admit_rows(
         self, raws: list[bytes], *, first_index: int = 0, arrival_s: float = math.nan
     ) -> Admission:
-        """Admit records that are JSON objects each; `first_index` is the place of the first one in its file."""
+        """Admit JSON records as bytes each; `first_index` is the place of the first one in its file."""
         source = RowSource(join_rows(raws), raws, self.limits.max_record_bytes)
-        return self._admit(
-            _Run(source, arrival_s, np.arange(first_index, first_index + len(raws), dtype=np.int64))
-        )
+        places = np.arange(first_index, first_index + len(raws), dtype=np.int64)
+        return self._admit(Run(source, arrival_s, places))
 
     def declare(self, declared: FeedSchema) -> SchemaChange | None:
         """Take a declaration; None if it changes nothing. Raises `SchemaConflict`."""
@@ -199,6 +189,13 @@ class Intake:
                 hint="Send the records in smaller bodies",
             )
 
+    def _require_count(self, count: int) -> None:
+        if count > self.limits.max_records:
+            raise TooLarge(
+                f"expected at most {self.limits.max_records} records, got {count}",
+                hint="Send the records in smaller bodies",
+            )
+
     def _switch(self, schema: FeedSchema) -> None:
         self._schema = schema
         self._reader = None
@@ -208,37 +205,30 @@ class Intake:
             self._reader = Reader(self._schema, self._null_names)
         return self._reader
 
-    def _admit(self, run: _Run) -> Admission:
-        source = run.source
-        attempts = FAST_ATTEMPTS
+    def _admit(self, run: Run) -> Admission:
+        source, attempts = run.source, CLEAN_ATTEMPTS
         while True:
-            if attempts:
-                attempts -= 1
-                clean = self._take_clean(run)
-            else:
-                clean = False
+            clean = attempts > 0 and self._take_clean(run)
+            attempts -= 1
             if run.position >= len(source):
                 break
             if not clean:
                 self._take_exact(run)
         admission = run.admission
         admission.rejected.sort(key=lambda rejection: rejection.index)
-        counters = self.counters
-        self.counters = msgspec.structs.replace(
-            counters,
-            rejected=counters.rejected + len(admission.rejected),
-            empty_bodies=counters.empty_bodies + (len(source) == 0),
-        )
+        empty = not admission.rejected and len(source) == 0
+        self.counters = self.counters.plus(rejected=len(admission.rejected), empty_bodies=empty)
         return admission
 
     def _room(self) -> int | None:
         """Return how many records fit before kinds are inferred again; None once settled."""
-        if self._schema.settled:
-            return None
         checkpoint = growth.next_checkpoint(self.accepted)
-        return None if checkpoint is None else checkpoint - self.accepted
+        return None if self._is_still() or checkpoint is None else checkpoint - self.accepted
 
-    def _take_clean(self, run: _Run) -> bool:
+    def _is_still(self) -> bool:
+        return self.fixed or self._schema.settled
+
+    def _take_clean(self, run: Run) -> bool:
         """Take all that is left, up to the next checkpoint, if every record of it is clean."""
         columns = run.source.take(self._current_reader(), run.position, self._room())
         if columns is None:
@@ -249,36 +239,35 @@ class Intake:
             self._emit(run, columns, range(run.position, run.position + count))
         return True
 
-    def _take_exact(self, run: _Run) -> None:
+    def _take_exact(self, run: Run) -> None:
         """Take record by record, up to the next checkpoint or to a record that changes the schema."""
-        source, reader, room = run.source, self._current_reader(), self._room()
-        self._require_count(len(source))
+        self._require_count(len(run.source))
+        reader, room = self._current_reader(), self._room()
+        stop = min(len(run.source), run.position + (TYPED_RUN if room is None else min(room, TYPED_RUN)))
         rows: list[Any] = []
-        places: list[int] = []
+        positions: list[int] = []
         change: FeedSchema | None = None
-        position = run.position
-        while position < len(source) and (room is None or len(rows) < room):
+        for position, typed in enumerate(run.source.typed(reader, run.position, stop), run.position):
             try:
-                row = source.row(reader, position)
+                row = typed
                 if row is None:
-                    values = source.values(position, self._schema)
+                    values = run.source.values(position, self._schema)
                     change = self._growth(values, check(values, self._schema), run.admission)
                     if change is not None:
                         break
                     row = reader.make(values)
             except RecordError as error:
-                self._reject(run, run.index(position), error)
+                self._reject(run, run.place(position), error)
             else:
                 rows.append(row)
-                places.append(position)
-            position += 1
+                positions.append(position)
+            run.position = position + 1
         if rows:
-            self._emit(run, reader.columns(Rows(reader, rows)), places)
-        run.position = position
+            self._emit(run, reader.columns(Rows(reader, rows)), positions)
         if change is not None:
             self._change(run, change)
 
-    def _reject(self, run: _Run, index: int, error: RecordError) -> None:
+    def _reject(self, run: Run, index: int, error: RecordError) -> None:
         run.admission.rejected.append(Rejection(index, error.field, error.text))
         if error.mistyped and error.field is not None:
             self._mistyped |= {error.field}
@@ -288,36 +277,32 @@ class Intake:
     ) -> FeedSchema | None:
         """Return the schema that a record with these fresh fields needs first, or None if it needs none."""
         schema = self._schema
-        names = {name for name, value in values.items() if value is None and name not in schema.by_name}
-        if not names <= self._null_names and len(self._null_names | names) <= self.limits.max_fields:
-            self._null_names |= names
-        if not fresh:
+        nulls = {name for name, value in values.items() if value is None and name not in schema.by_name}
+        if not nulls <= self._null_names and len(self._null_names | nulls) <= self.limits.max_fields:
+            self._null_names |= nulls
+        if not fresh or self.fixed:
             return None
         grown = growth.extend(schema, fresh, values, self.limits.max_fields)
-        left_out = sum(name not in grown.by_name for name in fresh)
         if grown == schema:
-            self._bump(fields_over_limit=left_out)
+            self.counters = self.counters.plus(fields_over_limit=len(fresh))
             return None
         admission.new_fields += [f.name for f in grown.fields if f.name not in schema.by_name]
         return grown
 
-    def _emit(self, run: _Run, columns: Columns, places: Sequence[int]) -> None:
+    def _emit(self, run: Run, columns: Columns, positions: Sequence[int]) -> None:
         """Append a batch, and the schema change that its last record may bring about."""
-        source = run.source
+        body = run.source.pack(positions)
+        places = run.places(positions)
         batch = RecordBatch(
-            self._schema,
-            columns,
-            source.codec,
-            source.pack(places),
-            arrival_s=run.arrival_s,
-            index=run.indexes(places),
+            self._schema, columns, run.source.codec, body, arrival_s=run.arrival_s, index=places
         )
         run.admission.items.append(batch)
         run.admission.accepted += batch.n
-        run.position = places[-1] + 1
+        run.position = max(run.position, positions[-1] + 1)
         checkpoint = growth.next_checkpoint(self.accepted)
-        self._bump(accepted=batch.n)
-        if self._schema.settled:
+        self.counters = self.counters.plus(accepted=batch.n)
+        self._see(batch)
+        if self._is_still():
             return
         self._remember(batch)
         if self.accepted == checkpoint:
@@ -328,8 +313,9 @@ class Intake:
             if last:
                 self._sample = []
 
-    def _change(self, run: _Run, schema: FeedSchema) -> None:
-        self._bump(schema_changes=1, new_fields=len(schema.fields) - len(self._schema.fields))
+    def _change(self, run: Run, schema: FeedSchema) -> None:
+        new = len(schema.fields) - len(self._schema.fields)
+        self.counters = self.counters.plus(schema_changes=1, new_fields=new)
         self._switch(schema)
         run.admission.items.append(SchemaChange(schema))
 
@@ -338,36 +324,11 @@ class Intake:
         missing = growth.CHECKPOINTS[-1] - len(self._sample)
         self._sample += [flatten(batch.record(i), batch.schema) for i in range(min(batch.n, missing))]
 
-    def _bump(self, **counts: int) -> None:
-        changes = {name: getattr(self.counters, name) + count for name, count in counts.items()}
-        self.counters = msgspec.structs.replace(self.counters, **changes)
-
-    def _require_count(self, count: int) -> None:
-        if count > self.limits.max_records:
-            raise TooLarge(
-                f"expected at most {self.limits.max_records} records, got {count}",
-                hint="Send the records in smaller bodies",
-            )
-
-
-class _Run:
-    """One body on its way through the intake; `places` are its records' places in it, if not 0, 1, 2, ..."""
-
-    def __init__(self, source: Source, arrival_s: float, places: NDArray[np.int64] | None = None) -> None:
-        self.source = source
-        self.arrival_s = arrival_s
-        self.admission = Admission([], [])
-        self.position = 0
-        self._places = places
-
-    def index(self, position: int) -> int:
-        """Return the place of one record in its body."""
-        return position if self._places is None else int(self._places[position])
-
-    def indexes(self, positions: Sequence[int]) -> NDArray[np.int64]:
-        """Return the places of several records in their body."""
-        if isinstance(positions, range):
-            chosen = np.arange(positions.start, positions.stop, dtype=np.int64)
-        else:
-            chosen = np.array(positions, dtype=np.int64)
-        return chosen if self._places is None else self._places[chosen]
+    def _see(self, batch: RecordBatch) -> None:
+        """Note which fields had a value, so that vanished ones can be told."""
+        schema = batch.schema
+        numbers = np.flatnonzero((~np.isnan(batch.numbers)).any(axis=0)).tolist()
+        tokens = np.flatnonzero((batch.keys != 0).any(axis=0)).tolist()
+        names = schema.categories + schema.entities
+        self._last_seen.update(dict.fromkeys((schema.numbers[i] for i in numbers), self.accepted))
+        self._last_seen.update(dict.fromkeys((names[i] for i in tokens), self.accepted))

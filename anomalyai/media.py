@@ -63,8 +63,9 @@ def _sniff(body: bytes) -> str:
             f"expected JSON, or CSV with a header line, got one line: {shown}",
             hint="Send files with curl --data-binary @FILE: -d takes the line ends out",
         )
+    got = shown if start else "nothing"
     raise UnreadableBody(
-        f"expected a JSON object or array, lines of JSON, or CSV with a header line, got {shown if start else 'nothing'}",
+        f"expected a JSON object or array, lines of JSON, or CSV with a header line, got {got}",
         hint='Send {"field": value, ...} or an array of such objects',
     )
 
@@ -75,8 +76,9 @@ def source_of_json(body: bytes, max_record_bytes: int) -> Source:
     if body[:1] == b"[":
         return RowSource(body, None, max_record_bytes)
     if body[:1] != b"{":
+        got = shorten(body[:80].decode(errors="replace")) if body else "nothing"
         raise UnreadableBody(
-            f"expected a JSON object or array of objects, got {shorten(body[:80].decode(errors='replace')) if body else 'nothing'}",
+            f"expected a JSON object or array of objects, got {got}",
             hint="Send [{...}, {...}]",
         )
     try:

@@ -31,7 +31,7 @@ _NO_LIMIT: Final = 1 << 62
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """One record that was not taken: its place in the body, the field at fault, and a text for the producer."""
+    """One record that was not taken: its 0-based place in the body, the field at fault, and why."""
 
     index: int
     field: str | None
@@ -92,8 +92,20 @@ class RecordBatch:
         Epoch seconds of arrival; NaN where there was none.
     """
 
-    __slots__ = ("_body", "_offset", "_whole", "arrival_s", "first_seq", "index", "keys", "label", "n", "numbers",
-                 "schema", "time_s")  # fmt: skip
+    __slots__ = (
+        "_body",
+        "_offset",
+        "_whole",
+        "arrival_s",
+        "first_seq",
+        "index",
+        "keys",
+        "label",
+        "n",
+        "numbers",
+        "schema",
+        "time_s",
+    )
 
     def __init__(
         self,
@@ -122,7 +134,8 @@ class RecordBatch:
         return self.n
 
     def __repr__(self) -> str:
-        return f"RecordBatch(n={self.n}, first_seq={self.first_seq}, numbers={self.numbers.shape[1]}, keys={self.keys.shape[1]})"
+        widths = f"numbers={self.numbers.shape[1]}, keys={self.keys.shape[1]}"
+        return f"RecordBatch(n={self.n}, first_seq={self.first_seq}, {widths})"
 
     @property
     def codec(self) -> Codec:
@@ -140,7 +153,7 @@ class RecordBatch:
         return self.index + 1
 
     def record(self, i: int) -> dict[str, Any]:
-        """Return record `i` as it came (nested objects stay nested; a columns body gives null where missing)."""
+        """Return record `i` as it came, nested where it was; columns give null where a value is missing."""
         return self._body.record(self._offset + range(self.n)[i])
 
     def text(self, i: int, field: str) -> str | None:
@@ -157,15 +170,17 @@ class RecordBatch:
     def slice(self, a: int, b: int) -> RecordBatch:
         """Return records `a` to `b` (not included) as views of this batch's columns."""
         a, b, _ = slice(a, b).indices(self.n)
-        b = max(a, b)
         part = self._copy()
-        part.n = b - a
-        for name in ("numbers", "keys", "time_s", "label", "index"):
-            setattr(part, name, getattr(self, name)[a:b])
-        part.first_seq = self.first_seq + a if self.first_seq else 0
-        part._offset = self._offset + a
-        part._whole = self._whole and part.n == self.n
+        part._narrow(a, max(a, b))  # noqa: SLF001 - the same class
         return part
+
+    def _narrow(self, a: int, b: int) -> None:
+        self._whole = self._whole and b - a == self.n
+        self.n = b - a
+        self.numbers, self.keys = self.numbers[a:b], self.keys[a:b]
+        self.time_s, self.label, self.index = self.time_s[a:b], self.label[a:b], self.index[a:b]
+        self.first_seq += a if self.first_seq else 0
+        self._offset += a
 
     def _copy(self) -> RecordBatch:
         copy = object.__new__(RecordBatch)
@@ -177,7 +192,7 @@ class RecordBatch:
     def from_log(
         cls, schema: FeedSchema, codec: Codec, body: bytes, first_seq: int, arrival_s: float = math.nan
     ) -> RecordBatch:
-        """Read a batch back from the log, with the bits that it had when it was admitted; raises `StateError`."""
+        """Read a batch back from the log, with the bits that it had at admission; raises `StateError`."""
         try:
             columns = _read(schema, codec, body)
         except (RecordError, *REFUSED) as error:
@@ -193,8 +208,8 @@ class RecordBatch:
     ) -> RecordBatch:
         """Build one batch from dictionaries; NaN counts as missing.
 
-        Without a schema, kinds are inferred from the first 500 records. Raises `UnreadableBody` that names the
-        first record that does not fit.
+        Without a schema, kinds are inferred from the first 500 records. Raises `UnreadableBody` that names
+        the first record that does not fit.
         """
         body = msgspec.json.encode(list(records))
         flat = []
@@ -216,7 +231,7 @@ class RecordBatch:
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame, schema: FeedSchema | None = None) -> RecordBatch:
-        """Build one batch from a data frame; NaN, NaT and NA count as missing, times become ISO 8601 texts."""
+        """Build one batch from a data frame; NaN, NaT and NA are missing, times become ISO 8601 texts."""
         present = frame.notna()
         columns: dict[str, list[Any]] = {}
         for name in frame.columns:
