@@ -7,7 +7,7 @@ Blocks start short, so that a new feed is useful within a few dozen records, and
 
 from __future__ import annotations
 
-FULL_BLOCK = 256
+FULL_BLOCK = 512
 _FIRST_ENDS = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 
 

@@ -33,6 +33,7 @@ class Explanation(msgspec.Struct, frozen=True):
 def explain(
     row: NDArray[np.float64],
     columns: Sequence[Column],
+    typical: NDArray[np.float64],
     clean: NDArray[np.float64],
     score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     record: dict[str, Any],
@@ -45,19 +46,21 @@ def explain(
         float64 [columns], as it was scored.
     columns
         What the columns say.
+    typical
+        float64 [columns], what stands in for a field that is taken away; NaN where unknown.
     clean
-        float64 [m, columns], clean rows that show what is typical.
+        float64 [m, columns], clean rows, for the usual ranges in the texts.
     score
         The raw score of rows, float64 [n, columns] -> float64 [n].
     record
         The record as it came, for the texts.
     """
     fields = list(dict.fromkeys(column.field for column in columns))
-    typical = _typical(clean, row)
+    stand_in = np.where(np.isfinite(typical), typical, row)
     probes = np.repeat(row[None, :], len(fields) + 1, axis=0)
     for place, field in enumerate(fields, start=1):
         mine = [j for j, column in enumerate(columns) if column.field == field]
-        probes[place, mine] = typical[mine]
+        probes[place, mine] = stand_in[mine]
     raw = score(probes)
     parts = np.maximum(raw[0] - raw[1:], 0.0)
     if parts.sum() <= 0.0:
@@ -69,16 +72,6 @@ def explain(
         _reason(fields[place], float(parts[place]) / total, row, columns, clean, record) for place in kept
     )
     return Explanation(reasons, _summary(reasons))
-
-
-def _typical(clean: NDArray[np.float64], row: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each column's median over the clean rows; the row's own value where there is none."""
-    out = row.copy()
-    for j in range(len(row)):
-        column = clean[np.isfinite(clean[:, j]), j]
-        if len(column):
-            out[j] = np.median(column)
-    return out
 
 
 def _reason(

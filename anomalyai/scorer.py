@@ -155,7 +155,9 @@ class Scorer:
 
     def _alert(self, batch: RecordBatch, i: int, row: NDArray[np.float64], score: float) -> Alert:
         record = batch.record(i)
-        why = explain(row, self.features.columns, self.reservoir.rows, self.ensemble.score_batch, record)
+        typical = self.ensemble.density.median
+        clean = self.reservoir.rows
+        why = explain(row, self.features.columns, typical, clean, self.ensemble.score_batch, record)
         seq = batch.first_seq + i
         entities = {name: text for name in self.schema.entities if (text := batch.text(i, name)) is not None}
         return Alert(

@@ -1,0 +1,36 @@
+"""`anomalyai bench`: measure speed on this machine."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(short_help="Measure speed on this machine.")
+@click.option("--end-to-end", is_flag=True, help="Only the server over one WebSocket with durable acks.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
+def command(end_to_end: bool, as_json: bool) -> None:
+    """Measure speed beside what one would otherwise run: River's and scikit-learn's own loops.
+
+    Trust the ratios, not the absolute figures: value and baseline are measured in the same run.
+    """
+    import msgspec
+
+    from web.benchmark.detectors import measure_forest, measure_hst
+    from web.benchmark.end_to_end import measure_end_to_end
+    from web.benchmark.pipeline import measure_pipeline
+
+    parts = (
+        [measure_end_to_end]
+        if end_to_end
+        else [measure_hst, measure_forest, measure_pipeline, measure_end_to_end]
+    )
+    results: dict[str, dict[str, float]] = {}
+    for part in parts:
+        click.echo(f"measuring {part.__name__.removeprefix('measure_')} ...", err=True)
+        results.update(part())
+    if as_json:
+        click.echo(msgspec.json.encode(results).decode())
+        return
+    click.echo(f"{'':>24} {'events/s':>14} {'baseline':>14} {'ratio':>9}")
+    for name, row in results.items():
+        click.echo(f"{name:>24} {row['value']:>14,.0f} {row['baseline']:>14,.0f} {row['ratio']:>8.1f}x")
