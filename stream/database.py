@@ -6,6 +6,7 @@ SQLite's write-ahead log lets run beside the writer. Safe to share between threa
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import sys
 from functools import partial
@@ -84,6 +85,7 @@ class Database:
         StoreVersion
             The file was written by a newer version, or is no database of this program.
         """
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every start otherwise
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         try:

@@ -43,6 +43,9 @@ entry = Table(
 )
 """The log: one row per admitted run of records or control entry, never changed."""
 
+identity = Table("identity", metadata, Column("id", Text, primary_key=True))
+"""One row: the name of this log, so that a snapshot of another one is not taken for its own."""
+
 feed = Table(
     "feed",
     metadata,
@@ -109,7 +112,8 @@ score = Table(
     Column("feed", Text, nullable=False),
     Column("first_seq", _Count, nullable=False),
     Column("n", _Count, nullable=False),
-    Column("body", LargeBinary, nullable=False),  # see stream.store
+    Column("threshold", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # see stream.results
 )
 """What each record of a log entry scored."""
 

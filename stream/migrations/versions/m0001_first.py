@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -22,11 +24,25 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop every table, with what it holds."""
-    for name in ("job", "dead_letter", "score", "alert", "position", "dedup", "producer", "feed", "entry"):
+    names = (
+        "job",
+        "dead_letter",
+        "score",
+        "alert",
+        "position",
+        "dedup",
+        "producer",
+        "feed",
+        "entry",
+        "identity",
+    )
+    for name in names:
         op.drop_table(name)
 
 
 def _create_log() -> None:
+    identity = op.create_table("identity", sa.Column("id", sa.Text, primary_key=True))
+    op.bulk_insert(identity, [{"id": uuid.uuid4().hex}])
     op.create_table(
         "entry",
         sa.Column("entry", _COUNT, primary_key=True),
@@ -100,6 +116,7 @@ def _create_results() -> None:
         sa.Column("feed", sa.Text, nullable=False),
         sa.Column("first_seq", _COUNT, nullable=False),
         sa.Column("n", _COUNT, nullable=False),
+        sa.Column("threshold", sa.Float, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_table(

@@ -1,0 +1,248 @@
+"""The engine's work, entry by entry: through the pipeline, into one transaction, on to the viewers.
+
+`take` gathers, `launch` starts a commit, `land` waits for it and publishes; the order of the steps stands in
+`stream.engine`, whose thread is the only one that calls anything here. `lanes` may be read by anyone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import NamedTuple
+
+from anomalyai.training import TrainingSet
+from stream import settings
+from stream.backlog import Backlog
+from stream.clock import Clock
+from stream.errors import LogFailure
+from stream.hub import Hub
+from stream.lane import Lane
+from stream.log import LogItem, LogReader, StoredEntry
+from stream.recovery import Recovery
+from stream.results import Commit, Results, job_row
+from stream.snapshot import Snapshots
+from stream.store import Store
+from stream.training import JobState, Training
+from stream.writer import Writer
+
+RETRY_S = 0.5
+ERROR_CHARS = 1000
+
+log = logging.getLogger("anomalyai.stream")
+
+
+class Parts(NamedTuple):
+    """What an engine is made of."""
+
+    writer: Writer
+    reader: LogReader
+    store: Store
+    snapshots: Snapshots
+    recovery: Recovery
+    training: Training
+    hub: Hub
+    backlog: Backlog
+    clock: Clock
+    settings: settings.Engine
+
+
+class Processor:
+    """Every feed's lane, the results being gathered and the commit under way.
+
+    `stopping` ends the patience with a log that cannot be written: what is not committed by then is given up
+    (`abandoned`) and done again by the next start.
+    """
+
+    def __init__(self, parts: Parts, stopping: threading.Event) -> None:
+        self.lanes: dict[str, Lane] = {}
+        self.abandoned = False
+        self.cause: str | None = None
+        self.oldest_s = 0.0
+        self.dead_letters = 0
+        self._parts = parts
+        self._stopping = stopping
+        self._results = Results()
+        self._flying: Commit | None = None
+
+    @property
+    def flying(self) -> bool:
+        """Whether a commit is under way."""
+        return self._flying is not None
+
+    @property
+    def records(self) -> int:
+        """Records gathered since the last launch."""
+        return self._results.records
+
+    def take(self, item: LogItem) -> None:
+        """Put an entry that has just become durable through its pipeline; the backlog counts it out later."""
+        self.oldest_s = item.arrival_s
+        self._results.waiting_records += item.n
+        self._results.waiting_bytes += item.size_bytes if item.n else 0
+        self._advance(self.lane(item.feed), item)
+
+    def lane(self, feed: str) -> Lane:
+        """Return a feed's lane; a new feed's begins here."""
+        lane = self.lanes.get(feed)
+        if lane is None:
+            lane = self.lanes[feed] = self._restored(feed, alerts=0)
+        return lane
+
+    def recover(self, feed: str, alerts: int) -> None:
+        """Bring a feed to the end of its log. `cause` says how far it is."""
+        parts = self._parts
+        lane = self.lanes[feed] = self._restored(feed, alerts)
+        channel = parts.hub.channel(feed)
+        channel.begin(lane.committed_seq)
+        for scored in parts.recovery.line(lane.shard):
+            channel.fill(scored)
+        last = parts.reader.last_entry(feed)
+        for stored in parts.reader.read(feed, lane.shard.entry, last):
+            self.cause = f"recovering feed {feed}: entry {stored.entry} of {last}"
+            self._advance(lane, stored)
+            if self._results.records >= parts.settings.max_batch_records:
+                self.launch()
+            if self._stopping.is_set():
+                break
+        self.launch()
+        self.land()
+        self.cause = None
+
+    def launch(self) -> None:
+        """Start the commit of what was gathered; the one before has to land first."""
+        self.land()
+        if not self._results.empty:
+            commit, self._results = Commit(self._results), Results()
+            self._submit(commit)
+
+    def land(self) -> None:
+        """Wait for the commit under way, try it again as long as it fails, then publish."""
+        while self._flying is not None:
+            commit, self._flying = self._flying, None
+            try:
+                commit.finished.result()
+            except LogFailure as error:
+                log.error("results could not be committed, they are tried again: %s", error)
+                if self._stopping.wait(RETRY_S):
+                    self.abandoned = True
+                    return
+                self._submit(Commit(commit.results))
+            else:
+                self._publish(commit.results)
+
+    def snapshot(self, every_records: int, every_s: float) -> None:
+        """Save every feed whose state moved that far, or that long ago, once its results are committed."""
+        now_s = self._parts.clock.monotonic_s()
+        due = [lane for lane in self.lanes.values() if lane.snapshot_due(now_s, every_records, every_s)]
+        if due:
+            self.launch()
+            self.land()
+        if not self.abandoned:
+            for lane in due:
+                self._save(lane)
+
+    def _submit(self, commit: Commit) -> None:
+        try:
+            self._parts.writer.submit(commit)
+        except LogFailure as error:
+            commit.failed(error)
+        self._flying = commit
+
+    def _save(self, lane: Lane) -> None:
+        try:
+            self._parts.snapshots.save(lane.feed, lane.shard.snapshot())
+        except OSError as error:
+            log.error("feed %s: the snapshot of entry %d failed: %s", lane.feed, lane.shard.entry, error)
+        lane.saved(self._parts.clock.monotonic_s())
+
+    def _restored(self, feed: str, alerts: int) -> Lane:
+        parts = self._parts
+        committed = parts.store.position(feed)
+        parts.snapshots.drop_after(feed, committed[0])
+        return Lane(
+            parts.recovery.restore(feed, committed[0]),
+            committed=committed,
+            skipped=parts.store.dead_letters(feed),
+            alerts=alerts,
+            monotonic_s=parts.clock.monotonic_s(),
+        )
+
+    def _advance(self, lane: Lane, source: LogItem | StoredEntry) -> None:
+        """Put one entry through its feed's pipeline and gather what came of it."""
+        fresh = source.entry > lane.committed_entry
+        if source.entry in lane.skipped:
+            lane.shard.skip(source.entry, source.first_seq, source.n)
+        else:
+            try:
+                item = (
+                    source.decode(lane.shard.pipeline.schema) if isinstance(source, StoredEntry) else source
+                )
+                batches = list(lane.shard.take(item, self._parts.settings.max_batch_records))
+            except Exception as error:  # noqa: BLE001 - one bad entry must not stop the engine
+                self._set_aside(lane, source, error)
+                return
+            for scored in batches:
+                lane.scored(scored)
+                if not fresh:
+                    self._parts.hub.channel(lane.feed).fill(scored)
+                    continue
+                self._results.add(lane.feed, item.entry, item.arrival_s, scored)
+                if scored.training_set is not None:
+                    self._train(lane.feed, item.entry, scored.training_set)
+        if fresh:
+            self._results.done(lane.feed, lane.shard.entry, lane.shard.seq)
+
+    def _train(self, feed: str, entry: int, training_set: TrainingSet) -> None:
+        """Keep a training set; without it the records that completed it must not count as processed."""
+        job_id = f"{feed}-{entry}"
+        while True:
+            try:
+                self._parts.training.keep(job_id, training_set)
+                break
+            except OSError as error:
+                self.cause = f"the training set {job_id} cannot be kept: {error}"
+                log.error("%s", self.cause)
+                if self._stopping.wait(RETRY_S):
+                    self.abandoned = True
+                    return
+        self.cause = None
+        self._results.jobs.append(job_row(job_id, feed, entry, self._parts.clock.now_s()))
+
+    def _set_aside(self, lane: Lane, source: LogItem | StoredEntry, error: Exception) -> None:
+        """Put an entry into the dead letters, with what came before it, and rebuild the state without it."""
+        log.error(
+            "feed %s: entry %d (%d records from %s on) made the pipeline fail and is set aside",
+            lane.feed,
+            source.entry,
+            source.n,
+            source.first_seq,
+            exc_info=error,
+        )
+        text = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
+        self.dead_letters += 1
+        lane.skipped[source.entry] = text
+        limit = self._parts.settings.max_batch_records
+        lane.shard = self._parts.recovery.rebuild(lane.feed, source.entry, lane.skipped, limit)
+        now_s = self._parts.clock.now_s()
+        self._results.dead(lane.feed, source.entry, source.first_seq, source.n, text, now_s)
+        if source.entry > lane.committed_entry:
+            self._results.done(lane.feed, source.entry, lane.shard.seq)
+        self.launch()
+        self.land()
+        if not self.abandoned:
+            self._save(lane)  # so that the next rebuild is short
+
+    def _publish(self, results: Results) -> None:
+        clock = self._parts.clock
+        now_s, monotonic_s = clock.now_s(), clock.monotonic_s()
+        for feed, (entry, seq) in results.positions.items():
+            self.lanes[feed].committed(entry, seq)
+        for item in results.published:
+            lane = self.lanes[item.feed]
+            lane.alerts += len(item.alerts)
+            if results.waiting_records:
+                lane.meter.count(monotonic_s, item.scored.n, now_s - item.arrival_s)
+            self._parts.hub.channel(item.feed).publish(item.scored, item.alerts)
+        for row in results.jobs:
+            self._parts.training.submit(JobState(row["id"], row["feed"]))
+        self._parts.backlog.remove(results.waiting_records, results.waiting_bytes)

@@ -1,0 +1,211 @@
+"""What the engine commits: alerts, scores, positions, dead letters and jobs, in one transaction.
+
+Everything is written so that doing it twice changes nothing: alerts replace only lower revisions, scores and
+dead letters stay as they are, positions move on. Single-threaded: the engine gathers, the writer writes.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.dialects.sqlite import insert
+
+from anomalyai.alert import Alert
+from anomalyai.scored import ScoredBatch
+from stream import tables
+from stream.errors import LogFailure
+from stream.hub import PublishedAlert
+from stream.log import Statements
+from stream.writer import Work
+
+
+class Published(msgspec.Struct, frozen=True):
+    """A scored batch with its encoded alerts, to be passed to viewers once it is committed."""
+
+    feed: str
+    entry: int
+    arrival_s: float
+    scored: ScoredBatch
+    alerts: list[PublishedAlert]
+
+
+class Results:
+    """What a micro-batch of entries came to, of any number of feeds."""
+
+    def __init__(self) -> None:
+        self.published: list[Published] = []
+        self.positions: dict[str, tuple[int, int]] = {}
+        self.records = 0
+        self.waiting_records = 0
+        self.waiting_bytes = 0
+        self.alerts: list[dict[str, Any]] = []
+        self.scores: list[dict[str, Any]] = []
+        self.dead_letters: list[dict[str, Any]] = []
+        self.jobs: list[dict[str, Any]] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.positions or self.dead_letters)
+
+    def add(self, feed: str, entry: int, arrival_s: float, scored: ScoredBatch) -> None:
+        """Take in a scored batch of an entry; an entry's batches come in order."""
+        alerts = [(alert, msgspec.json.encode(alert)) for alert in scored.alerts]
+        self.alerts += [_alert_row(alert, body) for alert, body in alerts]
+        encoded = [PublishedAlert(alert.seq, body) for alert, body in alerts]
+        self.published.append(Published(feed, entry, arrival_s, scored, encoded))
+        self.records += scored.n
+
+    def done(self, feed: str, entry: int, seq: int) -> None:
+        """Note that an entry is through; gathers its scores into one row."""
+        parts = [item.scored for item in self.published if item.feed == feed and item.entry == entry]
+        if parts:
+            self.scores.append(
+                {
+                    "entry": entry,
+                    "feed": feed,
+                    "first_seq": parts[0].first_seq,
+                    "n": sum(part.n for part in parts),
+                    "threshold": parts[-1].threshold,
+                    "body": pack_scores(parts),
+                }
+            )
+        self.positions[feed] = (entry, seq)
+
+    def dead(self, feed: str, entry: int, first_seq: int | None, n: int, error: str, at_s: float) -> None:
+        """Set an entry aside that made the pipeline raise."""
+        self.dead_letters.append(
+            {"entry": entry, "feed": feed, "first_seq": first_seq, "n": n, "error": error, "at": at_s}
+        )
+
+
+class Commit(Work):
+    """The transaction of a micro-batch; `finished` resolves after COMMIT."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.finished: Future[None] = Future()
+        self.size_bytes = sum(len(row["body"]) for row in (*results.scores, *results.alerts))
+
+    def write(self, connection: sa.Connection) -> None:
+        """Run the statements."""
+        results = self.results
+        for statement, rows in (
+            (_ALERT, results.alerts),
+            (_SCORE, results.scores),
+            (_DEAD_LETTER, results.dead_letters),
+            (_JOB, results.jobs),
+        ):
+            if rows:
+                connection.execute(statement, rows)
+        if results.positions:
+            positions = [
+                {"feed": feed, "entry": entry, "seq": seq} for feed, (entry, seq) in results.positions.items()
+            ]
+            connection.execute(_POSITION, positions)
+
+    def committed(self) -> None:
+        """Tell the engine."""
+        self.finished.set_result(None)
+
+    def failed(self, error: LogFailure) -> None:
+        """Tell the engine, which tries again."""
+        self.finished.set_exception(error)
+
+
+class Statement(Work):
+    """A unit of a few statements of its own; `finished` resolves after COMMIT."""
+
+    def __init__(self, statements: Statements) -> None:
+        self.finished: Future[None] = Future()
+        self._statements = statements
+
+    def write(self, connection: sa.Connection) -> None:
+        """Run the statements."""
+        self._statements(connection)
+
+    def committed(self) -> None:
+        """Answer."""
+        self.finished.set_result(None)
+
+    def failed(self, error: LogFailure) -> None:
+        """Answer with the error."""
+        self.finished.set_exception(error)
+
+
+def job_row(job_id: str, feed: str, entry: int, created_s: float) -> dict[str, Any]:
+    """Return the row of a training that was just queued."""
+    return {
+        "id": job_id,
+        "feed": feed,
+        "entry": entry,
+        "state": "queued",
+        "failures": 0,
+        "model": None,
+        "error": None,
+        "created": created_s,
+    }
+
+
+def change_job(job_id: str, **values: Any) -> Statements:
+    """Return the statement that sets columns of a job."""
+    statement = sa.update(tables.job).where(tables.job.c.id == job_id).values(**values)
+
+    def run(connection: sa.Connection) -> None:
+        connection.execute(statement)
+
+    return run
+
+
+def pack_scores(parts: list[ScoredBatch]) -> bytes:
+    """Return the scores of an entry as bytes: float64 scores, then flagged and warming-up as packed bits."""
+    score = np.concatenate([np.asarray(part.score, dtype="<f8") for part in parts])
+    flagged = np.packbits(np.concatenate([part.flagged for part in parts]))
+    warming_up = np.packbits(np.concatenate([part.warming_up for part in parts]))
+    return score.tobytes() + flagged.tobytes() + warming_up.tobytes()
+
+
+def unpack_scores(body: bytes, n: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return (score float64 [n], flagged bool [n], warming_up bool [n]) from what `pack_scores` made."""
+    bits = (n + 7) // 8
+    score = np.frombuffer(body, dtype="<f8", count=n)
+    flagged = np.frombuffer(body, dtype=np.uint8, offset=8 * n, count=bits)
+    warming_up = np.frombuffer(body, dtype=np.uint8, offset=8 * n + bits, count=bits)
+    return (
+        score.astype(np.float64),
+        np.unpackbits(flagged, count=n).astype(np.bool_),
+        np.unpackbits(warming_up, count=n).astype(np.bool_),
+    )
+
+
+def _alert_row(alert: Alert, body: bytes) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "feed": alert.feed,
+        "seq": alert.seq,
+        "score": alert.score,
+        "severity": alert.severity,
+        "status": alert.status,
+        "revision": alert.revision,
+        "body": body,
+    }
+
+
+_alert = insert(tables.alert)
+_ALERT = _alert.on_conflict_do_update(
+    index_elements=["id"],
+    set_={name: _alert.excluded[name] for name in ("seq", "score", "severity", "status", "revision", "body")},
+    where=tables.alert.c.revision < _alert.excluded.revision,
+)
+_SCORE = insert(tables.score).on_conflict_do_nothing()
+_DEAD_LETTER = insert(tables.dead_letter).on_conflict_do_nothing()
+_JOB = insert(tables.job).on_conflict_do_nothing()
+_position = insert(tables.position)
+_POSITION = _position.on_conflict_do_update(
+    index_elements=["feed"], set_={"entry": _position.excluded.entry, "seq": _position.excluded.seq}
+)

@@ -1,0 +1,105 @@
+"""Figures of feeds, as the API and the page get them. Safe from any thread: it reads, and keeps manifests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from anomalyai.errors import ModelError
+from anomalyai.model_store import ModelStore
+from stream.admission import FeedAdmission
+from stream.clock import Clock
+from stream.engine import Engine
+from stream.feeds import Feeds
+from stream.hub import Hub
+from stream.training import Training
+
+SHARES = ("promised_rate", "realised_rate", "threshold", "maturity")
+
+
+class Status:
+    """Puts together what admission, engine, training and hub know of a feed."""
+
+    def __init__(self, feeds: Feeds, training: Training, hub: Hub, models: ModelStore, clock: Clock) -> None:
+        self._feeds = feeds
+        self._training = training
+        self._hub = hub
+        self._models = models
+        self._clock = clock
+        self._manifests: dict[str, dict[str, Any]] = {}
+
+    def describe(self, feed: str, engine: Engine) -> dict[str, Any]:
+        """Return a feed's description; raises `UnknownFeed`."""
+        admission = self._feeds.get(feed)
+        lane = engine.lane(feed)
+        pipeline = dict(lane.status) if lane is not None else {}
+        job = self._training.latest(feed)
+        return {
+            "feed": feed,
+            "schema": msgspec.to_builtins(admission.schema),
+            "accepted": admission.durable_seq,
+            **self._figures(admission, engine),
+            "lag": {"records": self._lag_records(admission, engine), "s": self._lag_s(admission, engine)},
+            **pipeline,
+            "model": self._model(pipeline.get("model")),
+            "refused_model": lane.shard.refused_model if lane is not None else None,
+            "training": msgspec.to_builtins(job) if job is not None else None,
+            "dead_letters": len(lane.skipped) if lane is not None else 0,
+        }
+
+    def tick(self, engine: Engine) -> None:
+        """Send this second's figures of every watched feed to its viewers."""
+        for feed in self._feeds.names():
+            channel = self._hub.channel(feed)
+            if channel.watched:
+                channel.stats(self.stats(feed, engine))
+
+    def stats(self, feed: str, engine: Engine) -> dict[str, Any]:
+        """Return the figures of a `stats` message; raises `UnknownFeed`."""
+        admission = self._feeds.get(feed)
+        lane = engine.lane(feed)
+        pipeline = lane.status if lane is not None else {}
+        return {
+            **self._figures(admission, engine),
+            "lag_records": self._lag_records(admission, engine),
+            "lag_s": self._lag_s(admission, engine),
+            **{name: pipeline.get(name) for name in SHARES},
+            "dropped": self._hub.channel(feed).dropped,
+        }
+
+    def _figures(self, admission: FeedAdmission, engine: Engine) -> dict[str, Any]:
+        lane = engine.lane(admission.feed)
+        now_s = self._clock.monotonic_s()
+        return {
+            "last_seq": admission.durable_seq,
+            "rejected": admission.counts.rejected,
+            "shed": admission.counts.shed,
+            "alerts": lane.alerts if lane is not None else 0,
+            "events_per_second": round(lane.meter.events_per_second(now_s), 1) if lane is not None else 0.0,
+            "p99_ms": lane.meter.p99_ms(now_s) if lane is not None else None,
+        }
+
+    def _lag_records(self, admission: FeedAdmission, engine: Engine) -> int:
+        lane = engine.lane(admission.feed)
+        return max(0, admission.durable_seq - (lane.committed_seq if lane is not None else 0))
+
+    def _lag_s(self, admission: FeedAdmission, engine: Engine) -> float:
+        return round(engine.lag_s(), 3) if self._lag_records(admission, engine) else 0.0
+
+    def _model(self, model_id: str | None) -> dict[str, Any] | None:
+        """Return what a page shows of a model; its id alone where the manifest is gone."""
+        if model_id is None:
+            return None
+        if model_id not in self._manifests:
+            try:
+                manifest = self._models.manifest(model_id)
+            except ModelError as error:
+                return {"id": model_id, "error": error.message}
+            self._manifests[model_id] = {
+                "id": manifest.id,
+                "algorithm": manifest.algorithm,
+                "sha256": manifest.sha256,
+                "last_seq": manifest.last_seq,
+            }
+        return self._manifests[model_id]
