@@ -1,0 +1,1 @@
+"""Tests of the simulators, of replay and of sending."""
