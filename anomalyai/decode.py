@@ -11,12 +11,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from anomalyai import timestamp
@@ -29,6 +29,7 @@ REFUSED: Final = (msgspec.MsgspecError, RecursionError, ValueError, OverflowErro
 """What a typed decoder raises when it will not take the bytes."""
 
 Codec = Literal["rows", "columns"]
+Values = Sequence[Any]
 
 _MISSING: Final = math.nan
 _UNSAFE: Final = frozenset('"\\') | {chr(code) for code in range(0x20)}
@@ -56,7 +57,7 @@ class Decoded(Protocol):
     def names(self) -> Sequence[str]:
         """Return the names that have a column of their own."""
 
-    def column(self, name: str) -> list[Any]:
+    def column(self, name: str) -> Values:
         """Return one column; None, UNSET or, for numbers, NaN is missing."""
 
     def keys_written(self, name: str, *, complete: bool) -> int:
@@ -94,7 +95,7 @@ class Reader:
         nulls = sorted(set(null_names) - schema.by_name.keys())
         names = [f.name for f in schema.fields] + nulls
         self.safe = not any(_UNSAFE & set(name) for name in names)
-        self.attributes = {name: f"f{i}" for i, name in enumerate(names)}
+        self.places = {name: i for i, name in enumerate(names)}
         self._row_type = self._struct("Row", in_lists=False)
         self._table_type = self._struct("Table", in_lists=True)
         self._rows = msgspec.json.Decoder(list[self._row_type])  # type: ignore[name-defined]
@@ -106,20 +107,20 @@ class Reader:
 
     def _struct(self, struct_name: str, *, in_lists: bool) -> Any:
         fields: list[tuple[str, Any, Any]] = []
-        for name, attribute in self.attributes.items():
+        for name, place in self.places.items():
             field = self.schema.by_name.get(name)
             value_type: Any = _value_type(field) if field is not None else None
             default: Any = _MISSING if field is not None and field.kind is Kind.NUMBER else UNSET
             if in_lists:
                 value_type, default = list[value_type] | UnsetType, UNSET
-            fields.append((attribute, value_type, default))
-        rename = {attribute: name for name, attribute in self.attributes.items()} if self.safe else None
+            fields.append((f"f{place}", value_type, default))
+        rename = {f"f{place}": name for name, place in self.places.items()} if self.safe else None
         return msgspec.defstruct(struct_name, fields, gc=False, forbid_unknown_fields=True, rename=rename)
 
-    def rows(self, body: bytes) -> Rows:
-        """Decode a JSON array of clean records; raises one of `REFUSED`."""
+    def rows(self, bodies: Iterable[bytes]) -> Rows:
+        """Decode JSON arrays of clean records as one run; raises one of `REFUSED`."""
         self._require_safe()
-        return Rows(self, self._rows.decode(body))
+        return Rows(self, list(chain.from_iterable(map(self._rows.decode, bodies))))
 
     def row(self, raw: bytes | msgspec.Raw) -> Any:
         """Decode one clean record; raises one of `REFUSED`."""
@@ -129,8 +130,7 @@ class Reader:
     def table(self, body: bytes) -> Table:
         """Decode a JSON object of equally long columns; raises one of `REFUSED`."""
         self._require_safe()
-        decoded = self._table.decode(body)
-        return Table({name: getattr(decoded, attribute) for name, attribute in self.attributes.items()})
+        return Table(dict(zip(self.places, astuple(self._table.decode(body)), strict=True)))
 
     def _require_safe(self) -> None:
         if not self.safe:
@@ -139,7 +139,7 @@ class Reader:
     def make(self, values: Mapping[str, Any]) -> Any:
         """Build a row from flattened, checked values; names that are no fields are left out."""
         known = self.schema.by_name
-        return self._row_type(**{self.attributes[n]: v for n, v in values.items() if n in known})
+        return self._row_type(**{f"f{self.places[n]}": v for n, v in values.items() if n in known})
 
     def columns(self, decoded: Decoded) -> Columns:
         """Turn typed values into columns of numbers."""
@@ -151,14 +151,11 @@ class Reader:
 
     def _numbers(self, decoded: Decoded) -> NDArray[np.float64]:
         names = self.schema.numbers
-        if isinstance(decoded, Rows):
-            numbers = decoded.matrix(names)
-        else:
-            numbers = np.empty((decoded.size, len(names)), dtype=np.float64)
-            for j, name in enumerate(names):
-                numbers[:, j] = _floats(decoded.column(name))
-        numbers += 0.0  # -0.0 and 0.0 are one value
-        return numbers
+        columns = np.empty((len(names), decoded.size), dtype=np.float64)
+        for j, name in enumerate(names):
+            columns[j] = _floats(decoded.column(name))
+        columns += 0.0  # -0.0 and 0.0 are one value
+        return np.ascontiguousarray(columns.T)
 
     def _time(self, decoded: Decoded) -> NDArray[np.float64]:
         field = self.schema.by_name.get(self.schema.time or "")
@@ -183,7 +180,7 @@ class Reader:
         """Tell whether what the decoder let pass is right too.
 
         False where a key may occur twice in an object, where a strict time or label is there but unread, or
-        where arrays nest; the exact reading then decides. Every key and every text has its two quotes, so a key
+        where arrays nest; the exact reading then decides. Every key and text has its two quotes, so a key
         that occurs twice leaves more quotes in the body than the decoded values account for.
         """
         if self._quotes(decoded, columns, body) != _count_quotes(body):
@@ -231,40 +228,27 @@ class Reader:
 
 
 class Rows:
-    """Decoded structs, one a record."""
+    """Decoded structs, one a record; turned into columns at the first question."""
 
     def __init__(self, reader: Reader, rows: Sequence[Any]) -> None:
-        self._attributes = reader.attributes
-        self._numbers = frozenset(reader.schema.numbers)
         self._rows = rows
-        self._columns: dict[str, list[Any]] = {}
+        self._places = reader.places
+        self._numbers = frozenset(reader.schema.numbers)
+        self._columns: list[Values] | None = None
         self.size = len(rows)
-        self.names = tuple(reader.attributes)
+        self.names = tuple(reader.places)
 
-    def column(self, name: str) -> list[Any]:
+    def column(self, name: str) -> Values:
         """Return one column."""
-        column = self._columns.get(name)
-        if column is None:
-            column = self._columns[name] = list(map(attrgetter(self._attributes[name]), self._rows))
-        return column
+        if self._columns is None:
+            columns: list[Values] = list(zip(*map(astuple, self._rows), strict=True))
+            self._columns = columns or [()] * len(self.names)
+        return self._columns[self._places[name]]
 
     def keys_written(self, name: str, *, complete: bool) -> int:
         """Count the records that had the key, with null or a value."""
         default = _MISSING if name in self._numbers else UNSET
         return self.size if complete else self.size - sum(value is default for value in self.column(name))
-
-    def matrix(self, names: Sequence[str]) -> NDArray[np.float64]:
-        """Return number columns side by side, shape [size, len(names)]."""
-        if len(names) > 1:
-            cells = chain.from_iterable(map(attrgetter(*(self._attributes[n] for n in names)), self._rows))
-            try:
-                return np.fromiter(cells, np.float64, self.size * len(names)).reshape(self.size, len(names))
-            except TypeError:  # a null among them
-                pass
-        numbers = np.empty((self.size, len(names)), dtype=np.float64)
-        for j, name in enumerate(names):
-            numbers[:, j] = _floats(self.column(name))
-        return numbers
 
 
 class Table:
@@ -279,7 +263,7 @@ class Table:
         self._columns = columns
         self._blank = [None] * self.size
 
-    def column(self, name: str) -> list[Any]:
+    def column(self, name: str) -> Values:
         """Return one column, full of None where it was not given."""
         column = self._columns[name]
         return self._blank if isinstance(column, UnsetType) else column
@@ -289,7 +273,7 @@ class Table:
         return int(not isinstance(self._columns[name], UnsetType))
 
 
-def _floats(values: list[Any]) -> NDArray[np.float64]:
+def _floats(values: Values) -> NDArray[np.float64]:
     """Return numbers or booleans as float64, NaN where missing."""
     try:
         return np.fromiter(values, dtype=np.float64, count=len(values))
@@ -299,11 +283,13 @@ def _floats(values: list[Any]) -> NDArray[np.float64]:
 
 def _complete(names: Sequence[str], present: NDArray[np.bool_]) -> set[str]:
     """Return the names of the columns in which every record has a value."""
+    if present.all():
+        return set(names)
     full = np.flatnonzero(present.all(axis=0))
     return {names[i] for i in full.tolist()}
 
 
-def _own_quotes(values: list[Any]) -> int:
+def _own_quotes(values: Values) -> int:
     """Return how many quotes the values' JSON has, not counting escaped ones within texts."""
     classes = list(map(type, values))
     quotes = 2 * classes.count(str)

@@ -6,7 +6,7 @@ records can be (`typed`), what does record `i` hold exactly (`values`), and what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -88,21 +88,32 @@ class RowSource:
         """Read the run in one go; a clean array is not even split."""
         places = None if start == 0 and room is None else _run(start, room, len(self))
         body = self._body if places is None else self.pack(places)
-        try:
-            rows = reader.rows(body)
-        except REFUSED:
+        rows = self._decoded(reader, body)
+        if rows is None:
             return None
         if self._raws is not None and rows.size != len(_run(start, room, len(self._raws))):
             return None  # a line with more than one record on it
-        limit = self._max_record_bytes
-        if len(body) > limit and max(map(len, self.raws), default=0) > limit:
-            return None
         columns = reader.columns(rows)
         if not reader.is_sound(body, rows, columns):
             return None
         if places is None:
             self._count = rows.size
         return columns
+
+    def _decoded(self, reader: Reader, body: bytes) -> Rows | None:
+        """Decode an array of clean records, none of them above the limit; None if that cannot be."""
+        limit = self._max_record_bytes
+        try:
+            rows = reader.rows(_pieces(body, limit))
+        except REFUSED:
+            rows = None
+        if rows is not None or len(body) <= limit:
+            return rows
+        try:
+            rows = reader.rows([body])
+        except REFUSED:
+            return None
+        return rows if max(map(len, self.raws), default=0) <= limit else None
 
     def typed(self, reader: Reader, start: int, stop: int) -> list[Any | None]:
         """Read each record through the compiled struct; all or none of the clean ones pass as sound."""
@@ -217,6 +228,21 @@ class TableSource:
                 part = {name: [column[i] for i in places] for name, column in self.table.items()}
             self._packed = places, msgspec.json.encode(part)
         return self._packed[1]
+
+
+def _pieces(body: bytes, limit: int) -> Iterator[bytes]:
+    """Yield an array as arrays of at most `limit` bytes, so that no record in them is above it.
+
+    Pieces end where `},` may end a record. Where it is part of a text instead, the piece is no JSON.
+    """
+    start, end = 0, len(body)
+    while end - start > limit:
+        cut = body.rfind(b"},", start, start + limit - 1)
+        if cut < 0:
+            raise ValueError("no end of a record within the limit")
+        yield body[start : cut + 1] + b"]" if start == 0 else b"[" + body[start : cut + 1] + b"]"
+        start = cut + 2
+    yield body if start == 0 else b"[" + body[start:]
 
 
 def _run(start: int, room: int | None, length: int) -> range:

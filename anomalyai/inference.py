@@ -46,16 +46,11 @@ _LATEST_S: Final = 4_102_444_800.0  # 2100-01-01
 _LARGE_IDENTIFIER: Final = 1e8
 
 _LABEL_NAMES: Final = frozenset(
-    {
-        "label",
-        "class",
-        "is_fraud",
-        "isfraud",
-        "is_anomaly",
-        "isanomaly",
-        "is_attack",
-        "isattack",
-        "is_anomalous",
+    {"label", "class"}
+    | {
+        f"{prefix}{what}"
+        for prefix in ("", "is_", "is")
+        for what in ("fraud", "anomaly", "outlier", "attack")
     }
 )
 _TIME_NAMES: Final = frozenset({"ts", "time", "timestamp", "date", "datetime", "when", "at"})

@@ -326,9 +326,8 @@ class Intake:
 
     def _see(self, batch: RecordBatch) -> None:
         """Note which fields had a value, so that vanished ones can be told."""
-        schema = batch.schema
-        numbers = np.flatnonzero((~np.isnan(batch.numbers)).any(axis=0)).tolist()
-        tokens = np.flatnonzero((batch.keys != 0).any(axis=0)).tolist()
-        names = schema.categories + schema.entities
-        self._last_seen.update(dict.fromkeys((schema.numbers[i] for i in numbers), self.accepted))
-        self._last_seen.update(dict.fromkeys((names[i] for i in tokens), self.accepted))
+        names = batch.schema.numbers + batch.schema.categories + batch.schema.entities
+        if np.isnan(batch.numbers[0]).any() or not batch.keys[0].all():
+            present = np.hstack([~np.isnan(batch.numbers), batch.keys != 0]).any(axis=0)
+            names = tuple(names[i] for i in np.flatnonzero(present).tolist())
+        self._last_seen.update(dict.fromkeys(names, self.accepted))

@@ -7,6 +7,7 @@ A key depends on the text alone, so it is the same in every process, on every ma
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -59,7 +60,7 @@ _known: dict[Any, bytes] = {}
 """Keys by text, as their 8 bytes; a cache of a pure function, so it may be emptied at any time."""
 
 
-def key_column(values: list[Any], *, texts: bool) -> NDArray[np.uint64]:
+def key_column(values: Sequence[Any], *, texts: bool) -> NDArray[np.uint64]:
     """Return the keys of a column; None and UNSET give 0.
 
     Parameters

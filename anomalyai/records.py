@@ -258,7 +258,7 @@ def _read(schema: FeedSchema, codec: Codec, body: bytes) -> Columns:
     """Read stored records, whose soundness was checked when they were admitted."""
     reader = reader_for(schema)
     try:
-        return reader.columns(reader.table(body) if codec == "columns" else reader.rows(body))
+        return reader.columns(reader.table(body) if codec == "columns" else reader.rows([body]))
     except REFUSED:
         pass
     if codec == "columns":

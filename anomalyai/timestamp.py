@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -82,7 +83,7 @@ def parse_text(text: str) -> float:
     return float(elapsed // _SECOND) + (elapsed % _SECOND).microseconds / 1e6
 
 
-def text_column(values: list[Any]) -> NDArray[np.float64]:
+def text_column(values: Sequence[Any]) -> NDArray[np.float64]:
     """Return epoch seconds of ISO 8601 texts, shape [n]; NaN where missing or unreadable.
 
     Columns of one plain layout (`YYYY-MM-DD HH:MM:SS`, with T, fraction and Z allowed) are read without a
@@ -98,7 +99,7 @@ def text_column(values: list[Any]) -> NDArray[np.float64]:
     )
 
 
-def _plain_column(values: list[Any]) -> NDArray[np.float64] | None:
+def _plain_column(values: Sequence[Any]) -> NDArray[np.float64] | None:
     """Read a column in which every text has the same plain layout; None if it is not such a column."""
     if len(values) < _WORTH_VECTORS:
         return None
