@@ -126,7 +126,12 @@ def write_whole(path: Path, data: bytes) -> None:
 def publish_file(temporary: Path, path: Path) -> None:
     """Give a finished, synced file its name, durably."""
     temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
