@@ -96,7 +96,7 @@ class _Scrape(Collector):
             "anomalyai_feed_lag_records", "Records accepted and not scored.", labels=("feed",)
         )
         for feed in feeds:
-            lag.add_metric([feed["feed"]], _number(feed.get("lag")))
+            lag.add_metric([feed["feed"]], _number(feed["lag"]["records"]))
         yield lag
 
 

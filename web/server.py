@@ -97,9 +97,8 @@ class Server(BaseApplication):  # type: ignore[misc]
         from stream.runtime import Runtime
         from web.app import create_app
 
-        logging.basicConfig(
-            level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-        )
+        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+        logging.getLogger("anomalyai").setLevel(logging.INFO)
         runtime = Runtime.open(self.settings, lock=self._lock)
         return runtime, create_app(runtime, self.settings, stop)
 
