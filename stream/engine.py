@@ -33,6 +33,7 @@ from stream.lane import Lane
 from stream.log import LogItem
 from stream.processor import Parts, Processor
 from stream.training import JobState
+from stream.warmup import warm_up_scoring
 
 SECOND_S = 1.0
 
@@ -171,8 +172,9 @@ class Engine:
             self._processor.snapshot(every_records=1, every_s=0.0)
 
     def _recover(self) -> None:
-        """Bring every feed to the end of its log, then take up the trainings that a crash cut short."""
+        """Compile, bring every feed to the end of its log, take up the trainings that a crash cut short."""
         parts = self._parts
+        warm_up_scoring()
         counts = parts.store.alert_counts()
         for feed in parts.store.feeds():
             if not self._stopping.is_set():

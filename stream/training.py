@@ -27,6 +27,7 @@ from stream import settings
 from stream.clock import Clock
 from stream.errors import LogFailure
 from stream.snapshot import publish_file
+from stream.warmup import warm_up_model
 
 POLL_S = 0.2
 RETRY_S = 1.0
@@ -107,7 +108,8 @@ class Training:
         self._queue.put(None)
 
     def run(self) -> None:
-        """Run jobs one after the other until closed."""
+        """Run jobs one after the other until closed; compiles first what a trained model will need here."""
+        warm_up_model()
         while (job := self._queue.get()) is not None and not self._closing.is_set():
             self._run_job(job)
 

@@ -1,0 +1,48 @@
+"""Compiling before the first record, so that no feed waits for it.
+
+The detectors' loops are compiled when they are first called, and scikit-learn takes seconds to import. The
+engine's thread puts a made-up feed through a pipeline before it is ready; the training thread trains and uses
+a made-up model beside it. Each is done once per process.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from anomalyai.pipeline import Pipeline
+from anomalyai.records import RecordBatch
+from anomalyai.training import TrainingSet, train
+
+RECORDS = 600
+ROWS = 300
+
+
+@cache
+def warm_up_scoring() -> int:
+    """Run every loop of a pipeline without a model; returns how many records were scored."""
+    batch = RecordBatch.from_records([_record(i) for i in range(RECORDS)]).numbered(1)
+    return Pipeline(batch.schema, feed="warm-up").process(batch).n
+
+
+@cache
+def warm_up_model() -> int:
+    """Train a model and score with it; returns how many rows were scored."""
+    rows = np.random.default_rng(0).normal(size=(ROWS, 3))
+    model = train(TrainingSet(features=rows, columns=("a", "b", "c"), last_seq=ROWS))
+    return len(model.score_batch(rows))
+
+
+def _record(i: int) -> dict[str, Any]:
+    """Return a record with every kind of field, some of them missing, the last ones far off."""
+    return {
+        "time": f"2026-01-01T{i // 60:02d}:{i % 60:02d}:00Z",
+        "customer": f"customer {i * 7 % 40}",
+        "country": ("DE", "FR", "US")[i % 3],
+        "lat": 50.0 + i % 5,
+        "lon": 8.0 + i % 7,
+        "amount": 1e6 if i > RECORDS - 20 else 50.0 + i % 11,
+        "count": None if i % 13 == 0 else i % 4,
+    }

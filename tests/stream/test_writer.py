@@ -1,0 +1,94 @@
+"""The writer when the disk fails: what waits fails with the cause, and a broken file is not written again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from stream.errors import LogFailure
+from stream.results import Statement
+from stream.runtime import Runtime
+from tests.stream.conftest import RunningLog
+from tests.stream.feeding import drain, frame, running, wait_until
+
+
+def insert(feed: str) -> Statement:
+    def run(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"INSERT INTO position VALUES ('{feed}', 1, 1)")
+
+    return Statement(run)
+
+
+def test_a_bad_unit_fails_alone_in_its_group(waiting_log: RunningLog) -> None:
+    units = [insert("a"), insert("a"), insert("b")]
+    for unit in units:
+        waiting_log.writer.submit(unit)
+    waiting_log.start()
+    units[0].finished.result(timeout=60)
+    with pytest.raises(LogFailure, match="UNIQUE"):
+        units[1].finished.result(timeout=60)
+    units[2].finished.result(timeout=60)
+    assert waiting_log.writer.cause is None
+    assert waiting_log.writer.units == 2
+
+
+def test_a_file_that_cannot_be_written_is_not_tried_again_until_a_restart(waiting_log: RunningLog) -> None:
+    sa.event.listen(
+        waiting_log.database.writer, "connect", lambda raw, _: raw.execute("PRAGMA query_only=ON")
+    )
+    first, second = insert("a"), insert("b")
+    waiting_log.writer.submit(first)
+    waiting_log.writer.submit(second)
+    waiting_log.start()
+    for unit in (first, second):
+        with pytest.raises(LogFailure, match="readonly"):
+            unit.finished.result(timeout=60)
+    assert waiting_log.writer.cause is not None
+    sa.event.listen(
+        waiting_log.database.writer, "connect", lambda raw, _: raw.execute("PRAGMA query_only=OFF")
+    )
+    third = insert("c")
+    waiting_log.writer.submit(third)
+    with pytest.raises(LogFailure, match="readonly"):
+        third.finished.result(timeout=60)
+    assert waiting_log.writer.commits == 0
+
+
+def test_results_that_do_not_fit_on_the_disk_are_committed_when_there_is_room_again(tmp_path: Path) -> None:
+    """Fill the disk between an append and the commit of its results, for real, by SQLite's page limit."""
+    with running(tmp_path / "data") as runtime:
+        runtime.post("f", frame(0, 200), None)
+        drain(runtime)
+        limits: list[int] = []
+
+        def narrow(connection: sa.Connection) -> None:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            limits.append(connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").scalar_one())
+
+        def widen(connection: sa.Connection) -> None:
+            connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+
+        held = runtime._engine.ask("f", lambda lane: submit_and_wait(runtime._writer, narrow))
+        held.result(timeout=60)
+        assert limits
+        with pytest.raises(LogFailure, match="disk is full"):
+            post_until_refused(runtime)
+        wait_until(lambda: any("disk is full" in cause for cause in runtime.causes()), "the cause")
+        accepted = runtime.feed("f")["last_seq"]
+        submit_and_wait(runtime._writer, widen)
+        wait_until(lambda: runtime.ready, "readiness")
+        drain(runtime)
+        assert runtime.post("f", frame(accepted, 5), None).first_seq == accepted + 1
+
+
+def post_until_refused(runtime: Runtime) -> None:
+    for first in range(200, 1_000_000, 2000):
+        runtime.post("f", frame(first, 2000), None)
+
+
+def submit_and_wait(writer: object, run: object) -> None:
+    statement = Statement(run)  # type: ignore[arg-type]
+    writer.submit(statement)  # type: ignore[attr-defined]
+    statement.finished.result(timeout=60)
