@@ -22,6 +22,7 @@ from anomalyai.block import next_end
 from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
 from anomalyai.control import BudgetChange, SchemaChange
 from anomalyai.errors import ModelError, StateError
+from anomalyai.predict import Prediction, predict
 from anomalyai.provisional import ProvisionalRecords
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
@@ -137,6 +138,10 @@ class Pipeline:
             alerts=[alert for part in parts for alert in part.alerts],
             training_set=training_set,
         )
+
+    def predict(self, batch: RecordBatch) -> list[Prediction]:
+        """Score a batch as the pipeline stands, without learning it or keeping anything of it."""
+        return predict(self._scorer, batch)
 
     def apply(self, change: SchemaChange | BudgetChange) -> None:
         """Take a control entry; it acts from the next record on.

@@ -40,7 +40,7 @@ HELD_SCORE = 2.0
 is absorbed through its many records that do not reach the alert threshold."""
 
 HELD_FACTOR, BURST_FACTOR = 2.0, 4.0
-"""Held and flagged records a block that calibration may see, in multiples of what is expected, and one more."""
+"""Held and flagged records a block that calibration sees: multiples of what is expected, and one more."""
 
 _PENDING = ("values", "voices", "raw", "flagged", "time_s")
 
@@ -80,13 +80,11 @@ class Scorer:
         return self.ensemble.model is not None
 
     def process(self, batch: RecordBatch, *, explained: bool = True) -> ScoredBatch:
-        """Score a batch that lies within one block; returns a `ScoredBatch`. Alerts are made if
-        `explained`.
-        """
+        """Score a batch that lies within one block; alerts are made if `explained`."""
         values = self.features.describe(batch)
         voices = self.ensemble.voices(values)
         raw = self.ensemble.combine(voices)
-        score = self._rarity(raw)
+        score = self.rarity(raw)
         number = self.seen + np.arange(batch.n)
         flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
         alerts = (
@@ -114,10 +112,8 @@ class Scorer:
             self._learn()
         return result
 
-    def _rarity(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return -log10 tail probabilities; 0, nothing to report, before there is anything to compare
-        with.
-        """
+    def rarity(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return -log10 tail probabilities; 0 before there is anything to compare with."""
         return self.calibrator.rarity(raw) if self.ensemble.is_warm else np.zeros(len(raw))
 
     def _learn(self) -> None:
@@ -127,7 +123,7 @@ class Scorer:
         self.flow.learn(time_s)
         self._pending.clear()
 
-        score = self._rarity(raw)
+        score = self.rarity(raw)
         held = score >= min(HELD_SCORE, self.threshold)
         counted = ~(held | flagged)
         counted[_first(held & ~flagged, HELD_FACTOR * 10.0**-HELD_SCORE)] = True
