@@ -1,0 +1,1 @@
+"""Tests of the detectors, each held against the library it must equal."""
