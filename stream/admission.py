@@ -24,8 +24,9 @@ from anomalyai.schema import FeedSchema
 from stream.backlog import Backlog
 from stream.clock import Clock
 from stream.dedup import Ack, Answer, Counts, Key, Memory, Refusal, Remembered, count, digest, remember
-from stream.log import Log, Statements
+from stream.log import Log
 from stream.recall import PendingAnswer, ProducerMark, Recall
+from stream.transaction import Statements
 
 
 class Body(NamedTuple):

@@ -3,7 +3,7 @@
 Three threads: the writer (`stream.writer`), the engine's own, and the training thread (`stream.training`).
 The engine's thread, per micro-batch:
 
-1. take entries that the log has made durable, in log order, until size, age or an empty inbox closes it;
+1. take entries that the log has made durable, in log order, until size, age or a pause closes it;
 2. put each through its feed's `Pipeline`, one after the other;
 3. one transaction: alerts, scores, dead letters, queued trainings and every feed's position;
 4. hand what was committed to the hub, and finished training sets to the training thread;
@@ -36,6 +36,8 @@ from stream.training import JobState
 from stream.warmup import warm_up_scoring
 
 SECOND_S = 1.0
+LINGER_S = 0.005
+"""How long a micro-batch stays open for the next entry: senders that wait for each ack share its commit."""
 
 log = logging.getLogger("anomalyai.stream")
 
@@ -201,10 +203,10 @@ class Engine:
                 self._answer(item)
             else:
                 self._processor.take(item)
-            age_ms = 1000.0 * (clock.monotonic_s() - opened_s)
-            if self._processor.records >= limits.max_batch_records or age_ms >= limits.max_batch_age_ms:
+            left_s = opened_s + 0.001 * limits.max_batch_age_ms - clock.monotonic_s()
+            if self._processor.records >= limits.max_batch_records or left_s <= 0:
                 break
-            item = self._next(0.0)
+            item = self._next(min(left_s, LINGER_S))
         self._processor.launch()
         self._tick()
 

@@ -25,12 +25,11 @@ from anomalyai.schema import FeedSchema
 from stream import tables
 from stream.database import Database
 from stream.errors import LogDamaged, LogFailure
+from stream.transaction import Statements, Transaction
 from stream.writer import Work, Writer
 
 RECORDS = "records"
 READ_ROWS = 64
-
-Statements = Callable[[sa.Connection], None]
 
 
 class LogItem(msgspec.Struct, frozen=True, gc=False):
@@ -77,20 +76,18 @@ class _Append(Work):
         self.size_bytes = sum(len(row["body"]) for row in rows)
         self.durable: Future[list[int]] = Future()
 
-    def write(self, connection: sa.Connection) -> None:
-        """Insert the rows; the database numbers them."""
+    def write(self, transaction: Transaction) -> None:
+        """Give the rows their numbers and add them."""
         if self._log.epoch(self._feed) != self._epoch:
             raise LogFailure(
                 f"an earlier append to the feed {self._feed!r} failed, so this one was not kept either",
                 hint="send it again",
             )
-        self._entries = []
-        for row in self._rows:
-            key = connection.execute(_INSERT, row).inserted_primary_key
-            assert key is not None
-            self._entries.append(key[0])
+        self._entries = [transaction.next_entry() for _ in self._rows]
+        for entry, row in zip(self._entries, self._rows, strict=True):
+            transaction.add(_INSERT, {"entry": entry, **row})
         for statements in self._also:
-            statements(connection)
+            statements(transaction)
 
     def committed(self) -> None:
         """Hand the entries over, then answer."""

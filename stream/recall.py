@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from stream.dedup import REMEMBERED, Answer, Key, Memory, Remembered, advance
 from stream.errors import BatchConflict
-from stream.log import Statements
+from stream.transaction import Statements
 
 
 class PendingAnswer(NamedTuple):

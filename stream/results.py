@@ -20,7 +20,7 @@ from anomalyai.scored import ScoredBatch
 from stream import tables
 from stream.errors import LogFailure
 from stream.hub import PublishedAlert
-from stream.log import Statements
+from stream.transaction import Statements, Transaction
 from stream.writer import Work
 
 
@@ -92,8 +92,8 @@ class Commit(Work):
         self.finished: Future[None] = Future()
         self.size_bytes = sum(len(row["body"]) for row in (*results.scores, *results.alerts))
 
-    def write(self, connection: sa.Connection) -> None:
-        """Run the statements."""
+    def write(self, transaction: Transaction) -> None:
+        """Add the rows."""
         results = self.results
         for statement, rows in (
             (_ALERT, results.alerts),
@@ -102,12 +102,9 @@ class Commit(Work):
             (_JOB, results.jobs),
         ):
             if rows:
-                connection.execute(statement, rows)
-        if results.positions:
-            positions = [
-                {"feed": feed, "entry": entry, "seq": seq} for feed, (entry, seq) in results.positions.items()
-            ]
-            connection.execute(_POSITION, positions)
+                transaction.add(statement, *rows)
+        for feed, (entry, seq) in results.positions.items():
+            transaction.add(_POSITION, {"feed": feed, "entry": entry, "seq": seq})
 
     def committed(self) -> None:
         """Tell the engine."""
@@ -125,9 +122,9 @@ class Statement(Work):
         self.finished: Future[None] = Future()
         self._statements = statements
 
-    def write(self, connection: sa.Connection) -> None:
+    def write(self, transaction: Transaction) -> None:
         """Run the statements."""
-        self._statements(connection)
+        self._statements(transaction)
 
     def committed(self) -> None:
         """Answer."""
@@ -156,8 +153,8 @@ def change_job(job_id: str, **values: Any) -> Statements:
     """Return the statement that sets columns of a job."""
     statement = sa.update(tables.job).where(tables.job.c.id == job_id).values(**values)
 
-    def run(connection: sa.Connection) -> None:
-        connection.execute(statement)
+    def run(transaction: Transaction) -> None:
+        transaction.execute(statement)
 
     return run
 

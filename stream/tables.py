@@ -74,7 +74,7 @@ dedup = Table(
     Column("feed", Text, nullable=False),
     Column("number", _Count, nullable=False),  # counts the feed's keys from 1; the oldest are forgotten
     Column("key", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False),  # BLAKE2b of the body as it was sent
+    Column("digest", LargeBinary, nullable=False),  # of the body as it was sent
     Column("answer", LargeBinary, nullable=False),  # JSON
     PrimaryKeyConstraint("feed", "number"),
     Index("dedup_by_key", "feed", "key", unique=True),

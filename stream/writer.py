@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from stream.database import Database
 from stream.errors import LogFailure, StreamError
+from stream.transaction import Transaction
 
 MAX_GROUP = 1000
 MAX_GROUP_BYTES = 32 * 1024 * 1024
@@ -35,8 +36,8 @@ class Work(ABC):
     size_bytes: int = 0
 
     @abstractmethod
-    def write(self, connection: sa.Connection) -> None:
-        """Run the unit's statements; called by the writer thread inside a transaction, perhaps twice."""
+    def write(self, transaction: Transaction) -> None:
+        """Add the unit's statements; called by the writer thread, twice where its group failed."""
 
     @abstractmethod
     def committed(self) -> None:
@@ -132,8 +133,10 @@ class Writer:
 
 def _transact(connection: sa.Connection, group: list[Work]) -> LogFailure | None:
     try:
+        transaction = Transaction(connection)
         for work in group:
-            work.write(connection)
+            work.write(transaction)
+        transaction.flush()
         connection.commit()
     except LogFailure as error:
         connection.rollback()

@@ -12,6 +12,7 @@ from anomalyai.control import BudgetChange, ControlEntry, SchemaChange
 from anomalyai.records import RecordBatch
 from stream import tables
 from stream.errors import LogDamaged, LogFailure
+from stream.transaction import Transaction
 from tests.stream.conftest import RunningLog
 
 
@@ -162,8 +163,8 @@ def test_a_full_disk_fails_the_append_and_all_numbered_after_it_until_the_epoch_
 
 
 def test_extra_statements_are_in_the_same_transaction(running_log: RunningLog) -> None:
-    def count(connection: sa.Connection) -> None:
-        connection.execute(tables.position.insert(), {"feed": "f", "entry": 1, "seq": 1})
+    def count(transaction: Transaction) -> None:
+        transaction.execute(tables.position.insert().values(feed="f", entry=1, seq=1))
 
     running_log.log.append("f", 0, [batch(1, 1)], arrival_s=0.0, also=[count]).result(timeout=60)
     with pytest.raises(LogFailure, match="UNIQUE"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,7 +141,7 @@ def test_dead_letters_and_jobs_are_kept_as_they_first_came(running_log: RunningL
 
 
 def test_a_statement_that_fails_says_so(running_log: RunningLog) -> None:
-    statement = Statement(lambda connection: connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)"))  # type: ignore[arg-type]
+    statement = Statement(lambda transaction: transaction.execute(sa.text("DROP TABLE nowhere")))
     running_log.writer.submit(statement)
     with pytest.raises(LogFailure, match="no such table"):
         statement.finished.result(timeout=60)

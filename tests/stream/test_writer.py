@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from stream import tables
 from stream.errors import LogFailure
 from stream.results import Statement
 from stream.runtime import Runtime
+from stream.transaction import Transaction
 from tests.stream.conftest import RunningLog
 from tests.stream.feeding import drain, frame, running, wait_until
 
 
 def insert(feed: str) -> Statement:
-    def run(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(f"INSERT INTO position VALUES ('{feed}', 1, 1)")
+    def run(transaction: Transaction) -> None:
+        transaction.add(sa.insert(tables.position), {"feed": feed, "entry": 1, "seq": 1})
 
     return Statement(run)
 
@@ -63,12 +65,13 @@ def test_results_that_do_not_fit_on_the_disk_are_committed_when_there_is_room_ag
         drain(runtime)
         limits: list[int] = []
 
-        def narrow(connection: sa.Connection) -> None:
+        def narrow(transaction: Transaction) -> None:
+            connection = transaction._connection
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             limits.append(connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").scalar_one())
 
-        def widen(connection: sa.Connection) -> None:
-            connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+        def widen(transaction: Transaction) -> None:
+            transaction.execute(sa.text("PRAGMA max_page_count=1000000"))
 
         held = runtime._engine.ask("f", lambda lane: submit_and_wait(runtime._writer, narrow))
         held.result(timeout=60)
