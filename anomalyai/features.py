@@ -2,7 +2,7 @@
 
 The columns of a feature row, in this order:
 
-1. every number field as it came (NaN where missing or not finite);
+1. every number field as it came, clipped to +-1e30 (NaN where missing or not finite);
 2. the rarity of every category's and entity's value, in nats: -ln of its decayed share of the feed's
    records, the mean of a short and a long memory;
 3. for every entity field: the deviation of each tracked number from the entity's own habit, and how
@@ -27,12 +27,16 @@ from anomalyai.schema import FeedSchema
 
 MAX_CATEGORY_VALUES = 20_000
 MAX_ENTITIES = 1_000_000
+MAX_NUMBER = 1e30
+"""Larger magnitudes count as this one: beyond it 32-bit floats, and differences, overflow."""
+
 
 
 class Column(msgspec.Struct, frozen=True):
     """What a feature column says about `field`.
 
-    `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst; `entity` names the entity field whose habit it is measured against, None for the feed itself.
+    `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst; `entity` names
+    the entity field whose habit it is measured against, None for the feed itself.
     """
 
     field: str
@@ -79,7 +83,7 @@ class FeatureBuilder:
         The batch may have more fields than the builder knows (they are left out) or fewer (they are missing).
         """
         numbers = self._pick(batch.numbers, batch.schema.numbers, self.numbers, np.nan)
-        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+        numbers = np.clip(np.where(np.isfinite(numbers), numbers, np.nan), -MAX_NUMBER, MAX_NUMBER)
         known = (*batch.schema.categories, *batch.schema.entities)
         keys = self._pick(batch.keys, known, (*self.categories, *self.entities), np.uint64(0))
         parts: list[NDArray[np.float64]] = [numbers]

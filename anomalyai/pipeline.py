@@ -181,6 +181,11 @@ class Pipeline:
         ModelError
             The model was trained on other columns than the feed has.
         """
+        self._require_columns(model_id, model)
+        self._scorer.swap(model)
+        self.model_id = model_id
+
+    def _require_columns(self, model_id: str, model: TrainedModel) -> None:
         if model.columns != self._scorer.column_names:
             missing = [name for name in model.columns if name not in self._scorer.column_names]
             raise ModelError(
@@ -189,8 +194,6 @@ class Pipeline:
                 code="model_columns",
                 hint="train a model on this feed's own records",
             )
-        self._scorer.swap(model)
-        self.model_id = model_id
 
     def status(self) -> dict[str, Any]:
         """Return where the pipeline stands, ready for JSON."""
@@ -235,7 +238,9 @@ class Pipeline:
                 raise StateError(
                     f"the state needs the model {model_id!r}, which was not given", code="model_missing"
                 )
-            pipeline.swap(model_id, models[model_id])
+            pipeline._require_columns(model_id, models[model_id])
+            pipeline._scorer.ensemble.model = models[model_id]
+            pipeline.model_id = model_id
         return pipeline
 
 

@@ -6,10 +6,14 @@ of no use, so the detectors start again from these records, read under the new s
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
-from anomalyai.records import Codec, RecordBatch
+import msgspec
+
+from anomalyai.records import RecordBatch, join_rows
 from anomalyai.schema import FeedSchema
 
 MAX_RECORDS = 500
@@ -17,41 +21,54 @@ MAX_SIZE_BYTES = 8 * 1024 * 1024
 
 
 class ProvisionalRecords:
-    """At most `MAX_RECORDS` records and `MAX_SIZE_BYTES` of a feed's beginning."""
+    """At most `MAX_RECORDS` records and `MAX_SIZE_BYTES` of a feed's beginning, record by record."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[Codec, bytes, int, float]] = []
-        self._records = 0
+        self._kept: list[bytes] = []
+        self._arrivals_s: list[float] = []
+        self._first_seq = 0
         self._size_bytes = 0
 
     def keep(self, batch: RecordBatch) -> None:
-        """Keep a batch while the schema is not settled and the bounds allow it."""
-        if batch.schema.settled or batch.n == 0:
+        """Keep a batch's records while the schema is not settled and the bounds allow it."""
+        if batch.schema.settled:
             return
-        body = batch.body
-        if self._records + batch.n > MAX_RECORDS or self._size_bytes + len(body) > MAX_SIZE_BYTES:
-            return
-        self._kept.append((batch.codec, body, batch.first_seq, batch.arrival_s))
-        self._records += batch.n
-        self._size_bytes += len(body)
+        if not self._kept:
+            self._first_seq = batch.first_seq
+        for i in range(min(batch.n, MAX_RECORDS - len(self._kept))):
+            raw = msgspec.json.encode(batch.record(i))
+            if self._size_bytes + len(raw) > MAX_SIZE_BYTES:
+                return
+            self._kept.append(raw)
+            self._arrivals_s.append(batch.arrival_s)
+            self._size_bytes += len(raw)
 
     def reread(self, schema: FeedSchema) -> Iterator[RecordBatch]:
         """Yield the kept records, in order, under another schema."""
-        for codec, body, first_seq, arrival_s in self._kept:
-            yield RecordBatch.from_log(schema, codec, body, first_seq, arrival_s)
+        seq = self._first_seq
+        together = groupby(zip(self._kept, self._arrivals_s, strict=True), key=lambda kept: _bits(kept[1]))
+        for _, group in together:
+            kept = list(group)
+            body = join_rows([raw for raw, _ in kept])
+            yield RecordBatch.from_log(schema, "rows", body, seq, kept[0][1])
+            seq += len(kept)
 
     def forget(self) -> None:
         """Drop everything: the schema is settled."""
         self._kept.clear()
-        self._records = self._size_bytes = 0
+        self._arrivals_s.clear()
+        self._size_bytes = 0
 
     def state(self) -> list[Any]:
         """Return what `restore` needs, as plain values."""
-        return [list(kept) for kept in self._kept]
+        return [self._first_seq, self._kept, self._arrivals_s]
 
     def restore(self, state: list[Any]) -> None:
         """Take what `state` returned."""
-        self.forget()
-        for codec, body, first_seq, arrival_s in state:
-            self._kept.append((codec, body, first_seq, arrival_s))
-            self._size_bytes += len(body)
+        self._first_seq, self._kept, self._arrivals_s = state
+        self._size_bytes = sum(len(raw) for raw in self._kept)
+
+
+def _bits(value: float) -> bytes:
+    """Return a float's bytes: NaN, an unknown arrival, is then equal to itself."""
+    return struct.pack("<d", value)

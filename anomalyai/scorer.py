@@ -104,7 +104,6 @@ class Scorer:
             alerts=alerts,
         )
         self._pending.append((values, voices, raw, flagged, batch.time_s))
-        self.promised += self.rate * float(np.count_nonzero(number >= FIRST_ALERT_AFTER))
         self.flagged += int(np.count_nonzero(flagged))
         end = next_end(self.seen)
         self.seen += batch.n
@@ -112,11 +111,17 @@ class Scorer:
             self._learn()
         return result
 
+    def _flaggable(self, latest: int) -> int:
+        """Return how many of the latest records may have been flagged."""
+        return max(min(latest, self.seen - FIRST_ALERT_AFTER), 0)
+
     def rarity(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return -log10 tail probabilities; 0 before there is anything to compare with."""
         return self.calibrator.rarity(raw) if self.ensemble.is_warm else np.zeros(len(raw))
 
     def _learn(self) -> None:
+        # once a block, since sums of floats depend on how they are cut
+        self.promised += self.rate * self._flaggable(sum(len(part[0]) for part in self._pending))
         values, voices, raw, flagged, time_s = (
             np.concatenate(parts) for parts in zip(*self._pending, strict=True)
         )
@@ -197,7 +202,8 @@ class Scorer:
 
     def status(self) -> dict[str, Any]:
         """Return where scoring stands, ready for JSON; rates are shares of records."""
-        flaggable = max(self.seen - FIRST_ALERT_AFTER, 0)
+        flaggable = self._flaggable(self.seen)
+        pending = self._flaggable(sum(len(part[0]) for part in self._pending))
         return {
             "maturity": "mature" if self.is_mature else "warming_up",
             "seen": self.seen,
@@ -205,7 +211,7 @@ class Scorer:
             "train_at": TRAIN_AFTER_CLEAN,
             "budget": str(self.budget),
             "threshold": self.threshold,
-            "promised_rate": self.promised / flaggable if flaggable else None,
+            "promised_rate": (self.promised + self.rate * pending) / flaggable if flaggable else None,
             "realised_rate": self.flagged / flaggable if flaggable else None,
             "columns": len(self.column_names),
             "evicted_entities": self.features.evicted,
@@ -220,14 +226,13 @@ class Scorer:
             "clean": self.clean,
             "promised": self.promised,
             "training_state": self._training_state,
-            "pending": len(self._pending),
+            "pending": bool(self._pending),
         }
         for prefix, part in self._parts().items():
             state.update({f"{prefix}/{name}": value for name, value in part.state().items()})
-        for place, part in enumerate(self._pending):
-            state.update(
-                {f"pending{place}/{name}": array for name, array in zip(_PENDING, part, strict=True)}
-            )
+        if self._pending:
+            columns = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
+            state.update({f"pending/{name}": array for name, array in zip(_PENDING, columns, strict=True)})
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -241,8 +246,8 @@ class Scorer:
                 {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
             )
         self._pending.clear()
-        for place in range(int(state["pending"])):
-            self._pending.append(tuple(state[f"pending{place}/{name}"] for name in _PENDING))
+        if state["pending"]:
+            self._pending.append(tuple(state[f"pending/{name}"] for name in _PENDING))
 
     def _parts(self) -> dict[str, Any]:
         return {
