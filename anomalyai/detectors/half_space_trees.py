@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anomalyai import state
-from anomalyai.detectors.half_space_trees_kernel import advance, tabulate
+from anomalyai.detectors.half_space_trees_kernel import SIZE_LIMIT, advance, tabulate
 from anomalyai.detectors.half_space_trees_shape import Limits, TreeShapes, build_shapes
 from anomalyai.errors import StateError
 
@@ -242,7 +242,7 @@ class HalfSpaceTrees:
             self._current[:] = current
             self._reference[:] = reference
             self._counter = counter
-            tabulate(self._reference, 1 << self.height, 0.1 * self.window_size, self._table)
+            tabulate(self._reference, 1 << self.height, SIZE_LIMIT * self.window_size, self._table)
             return
         raise StateError(
             f"expected the masses of {self!r}, found {found}",

@@ -26,6 +26,7 @@ from anomalyai.detectors.compilation import compiled
 ONE = np.uint64(1)
 TWO = np.uint64(2)
 BLOCK_ROWS = 256
+SIZE_LIMIT = 0.1  # River's walk ends at a node with less than this share of a window
 
 
 @compiled
@@ -177,6 +178,55 @@ def _run_tree(
 
 
 @compiled
+def _missing(values: NDArray[np.float64], width: int, n_rows: int) -> NDArray[np.bool_]:
+    """Return which rows lack a feature, bool [rows]."""
+    missing = np.empty(n_rows, dtype=np.bool_)
+    for i in range(n_rows):
+        lacks = False
+        for j in range(i * width, i * width + width):
+            lacks |= np.isnan(values[j])
+        missing[i] = lacks
+    return missing
+
+
+@compiled
+def _block_end(learnt: NDArray[np.uint32], start: int, counter: int, window_size: int) -> tuple[int, int]:
+    """Return where the block from row `start` ends, at the latest with its window, and the counter there."""
+    stop = start
+    while stop < min(len(learnt), start + BLOCK_ROWS) and counter < window_size:
+        counter += int(learnt[stop])
+        stop += 1
+    return stop, counter
+
+
+@compiled
+def _begin_block(missing: NDArray[np.bool_], start: int, stop: int, scores: NDArray[np.float64]) -> bool:
+    """Set the scores of a block's rows to 0; return whether one of the rows lacks a feature."""
+    any_missing = False
+    for i in range(start, stop):
+        any_missing |= missing[i]
+        scores[i] = 0.0
+    return any_missing
+
+
+@compiled
+def _is_filled(reference: NDArray[np.uint32], n_leaves: int) -> bool:
+    """Tell whether the reference holds a window; all trees do or none does, so the first is asked."""
+    filled = False
+    for leaf in range(n_leaves):
+        filled |= reference[leaf] > 0
+    return filled
+
+
+@compiled
+def _pivot(current: NDArray[np.uint32], reference: NDArray[np.uint32]) -> None:
+    """Make the running window's masses the reference, and begin a new window."""
+    for leaf in range(len(current)):
+        reference[leaf] = current[leaf]
+        current[leaf] = 0
+
+
+@compiled
 def advance(
     values: NDArray[np.float64],
     width: int,
@@ -200,25 +250,13 @@ def advance(
     """
     n_rows = len(learnt)
     max_score = float(len(table) // n_leaves) * float(window_size) * float(2 * n_leaves - 1)
-    warm = False
-    for leaf in range(n_leaves):
-        warm |= reference[leaf] > 0
-    missing = np.zeros(n_rows, dtype=np.bool_)
-    for i in range(n_rows):
-        scores[i] = 0.0
-        lacks = False
-        for j in range(i * width, i * width + width):
-            lacks |= np.isnan(values[j])
-        missing[i] = lacks
+    warm = _is_filled(reference, n_leaves)
+    missing = _missing(values, width, n_rows)
     nodes = np.empty(min(n_rows, BLOCK_ROWS), dtype=np.uint32)
     start = 0
     while start < n_rows:
-        stop = start
-        any_missing = False
-        while stop < min(n_rows, start + BLOCK_ROWS) and counter < window_size:
-            counter += learnt[stop]
-            any_missing |= missing[stop]
-            stop += 1
+        stop, counter = _block_end(learnt, start, counter, window_size)
+        any_missing = _begin_block(missing, start, stop, scores)
         for base in range(0, len(table), n_leaves):
             _run_tree(
                 values,
@@ -241,10 +279,8 @@ def advance(
             for i in range(start, stop):
                 scores[i] = 1.0 - scores[i] / max_score
         if counter == window_size:
-            for leaf in range(len(table)):
-                reference[leaf] = current[leaf]
-                current[leaf] = 0
-            tabulate(reference, n_leaves, 0.1 * window_size, table)
+            _pivot(current, reference)
+            tabulate(reference, n_leaves, SIZE_LIMIT * window_size, table)
             warm = True
             counter = 0
         start = stop
