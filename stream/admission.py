@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from anomalyai.budget import DEFAULT_BUDGET
 from anomalyai.control import BudgetChange, ControlEntry, SchemaChange
@@ -101,6 +101,13 @@ class FeedAdmission:
     def schema(self) -> FeedSchema:
         """The schema that the next record is read under."""
         return self._intake.schema
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Counts of new fields since the start, and the names of those that have vanished."""
+        with self._lock:
+            counters, vanished = self._intake.counters, list(self._intake.vanished)
+        return {"new": counters.new_fields, "over_limit": counters.fields_over_limit, "vanished": vanished}
 
     @property
     def begun(self) -> bool:

@@ -26,6 +26,7 @@ from stream.hub import Hub, Subscription
 from stream.lock import DataDirectoryLock
 from stream.log import Log, LogReader
 from stream.models import Models
+from stream.prediction import Predictions
 from stream.processor import Parts
 from stream.producer import ProducerSession, Sessions
 from stream.recovery import Recovery
@@ -69,6 +70,9 @@ class Runtime:
         )
         self._status = Status(self._feeds, self._training, self._hub, self.models, clock)
         self._engine = self._made_engine(clock)
+        self._predictions = Predictions(
+            self._feeds, self._engine, self._models, clock, settings.server.max_body_bytes
+        )
         self._log.on_appended = self._engine.hand_over
 
     @classmethod
@@ -253,6 +257,18 @@ class Runtime:
         """
         self._feeds.get(feed)
         return self._events.describe(feed, seq)
+
+    def predict(self, feed: str, body: bytes, media: str | None) -> dict[str, Any]:
+        """Score records against a feed as it stands: `{"model", "predictions", "rejected"}`.
+
+        Raises
+        ------
+        UnknownFeed, NoModel, NotReady
+            There is no such feed, or it has no trained model, or the engine does not run.
+        UnreadableBody, TooLarge, UnsupportedMedia
+            The body holds no records.
+        """
+        return self._predictions.predict(feed, body, media)
 
     def install_model(self, feed: str, model_id: str) -> None:
         """Let a stored model score a feed from here on; returns when that is durable.

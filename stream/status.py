@@ -38,6 +38,7 @@ class Status:
         return {
             "feed": feed,
             "schema": msgspec.to_builtins(admission.schema),
+            "fields": admission.fields,
             "accepted": admission.durable_seq,
             **self._figures(admission, engine),
             "lag": {"records": self._lag_records(admission, engine), "s": self._lag_s(admission, engine)},

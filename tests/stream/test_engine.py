@@ -118,6 +118,7 @@ def test_a_replay_after_a_crash_gives_the_same_results_each_once(
         assert [a.id for a in runtime.alerts("f", 0, 1000)[0]] == sorted(
             before.alerts, key=lambda alert_id: int(alert_id[2:])
         )
+        assert runtime.feed("f")["alerts"] == len(before.alerts)
     assert outcome(data) == before
 
 

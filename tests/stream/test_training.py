@@ -21,7 +21,7 @@ from anomalyai.errors import ModelError
 from anomalyai.model_store import ModelStore
 from anomalyai.training import TrainingSet, train
 from stream.database import Database
-from stream.errors import LogFailure
+from stream.errors import LogFailure, NoModel, UnknownFeed
 from stream.runtime import Runtime
 from stream.settings import Training as Limits
 from stream.store import Store
@@ -226,6 +226,47 @@ def test_a_lost_model_is_passed_over_and_said(trained: Path, tmp_path: Path) -> 
         assert described["lag"]["records"] == 0
         with pytest.raises(ModelError, match="there is no model"):
             runtime.install_model("f", "f-isolation_forest-000000000000")
+
+
+def test_predicting_scores_against_the_feed_as_it_stands_and_changes_nothing(
+    trained: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(trained, data)
+    before = outcome(data)
+    usual = {"ts": 1.7e9 + 5_000, "customer": "c1", "country": "DE", "amount": 50.0, "score": 0.0}
+    odd = {**usual, "amount": 1e5}
+    strange = {**usual, "never seen": [1], "new number": 7}
+    body = msgspec.json.encode([usual, {**usual, "amount": "wrong"}, odd, strange])
+    with running(data, ManualClock()) as runtime:
+        result = runtime.predict("f", body, "application/json")
+        assert result["model"] == runtime.feed("f")["model"]["id"]
+        assert [prediction.index for prediction in result["predictions"]] == [0, 2, 3]
+        assert [prediction.anomaly for prediction in result["predictions"]] == [False, True, False]
+        assert result["predictions"][1].reasons[0].field == "amount"
+        assert [(rejection.index, rejection.field) for rejection in result["rejected"]] == [(1, "amount")]
+        assert runtime.predict("f", body, "application/json") == result
+        assert runtime.predict("f", b"[]", None)["predictions"] == []
+        one_by_one = [
+            runtime.predict("f", msgspec.json.encode([record]), None)["predictions"][0].score
+            for record in (usual, odd)
+        ]
+        assert one_by_one == pytest.approx([p.score for p in result["predictions"]][:2], abs=0.5)
+        schema = runtime.feed("f")["schema"]
+        runtime.post("f", frame(ENOUGH + 300, 100), None)
+        drain(runtime)
+        assert runtime.predict("f", body, None)["predictions"][0].score >= 0
+        assert runtime.feed("f")["schema"] == schema
+    assert outcome(data).entries[:-1] == before.entries
+
+
+def test_predicting_without_a_model_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path / "data", ManualClock()) as runtime:
+        runtime.post("f", frame(0, 50), None)
+        with pytest.raises(NoModel, match="no trained model"):
+            runtime.predict("f", frame(0, 1), None)
+        with pytest.raises(UnknownFeed):
+            runtime.predict("g", frame(0, 1), None)
 
 
 def test_a_training_cut_short_by_the_end_of_the_server_is_started_again(tmp_path: Path) -> None:
