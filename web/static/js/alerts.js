@@ -7,6 +7,7 @@ import { node, setText } from "./dom.js";
 import * as format from "./format.js";
 
 const SHOWN_REASONS = 3;
+const MOST_WASHED = 5; // more new rows than this at once are not pointed out one by one
 
 export class AlertTable {
   /** @param {{scroll: Element, empty: Element, more: Element, onSelect: (id: string) => void}} parts */
@@ -28,7 +29,8 @@ export class AlertTable {
 
   /** Show these alerts, newest first; `fresh` are the ids that came live since the last call. */
   draw(alerts, fresh) {
-    const isFresh = new Set(fresh);
+    this.forgetYesterday();
+    const isFresh = new Set(fresh.length <= MOST_WASHED ? fresh : []);
     const wanted = new Set();
     let before = this.body.firstElementChild;
     for (const alert of alerts) {
@@ -43,7 +45,8 @@ export class AlertTable {
       this.rows.delete(id);
     }
     this.empty.hidden = alerts.length > 0;
-    this.table.classList.toggle("dated", alerts.some((alert) => format.time(format.epoch(alert.time)).length > 8));
+    const ends = [alerts.at(0), alerts.at(-1)].filter(Boolean);
+    this.table.classList.toggle("dated", ends.some((alert) => timeOf(alert).length > 8));
     this.keepOneTabStop();
     if (this.scroll.scrollTop >= 4) this.countUnseen(this.unseen + fresh.length);
   }
@@ -70,6 +73,13 @@ export class AlertTable {
   /** Put the keyboard back on the selected row. */
   focus() {
     (this.rows.get(this.selected)?.row ?? this.scroll).focus();
+  }
+
+  /** At midnight a clock time alone stops being enough: every row is written again. */
+  forgetYesterday() {
+    const today = new Date().toDateString();
+    if (today !== this.today) for (const known of this.rows.values()) known.revision = null;
+    this.today = today;
   }
 
   rowOf(alert, fresh) {
@@ -125,11 +135,15 @@ export class AlertTable {
   }
 }
 
+function timeOf(alert) {
+  return alert.time === null ? `#${format.count(alert.seq)}` : format.time(format.epoch(alert.time));
+}
+
 function cells(alert) {
   const at = format.epoch(alert.time);
   const rare = format.oneIn(alert.one_in);
   return [
-    cell("c-time", node("time", { datetime: alert.time, title: format.utc(at) }, at === null ? `#${format.count(alert.seq)}` : format.time(at))),
+    cell("c-time", node("time", { datetime: alert.time, title: format.utc(at) }, timeOf(alert))),
     cell("c-rare", node("span", { title: `1 in ${format.count(alert.one_in)}, score ${format.quantity(alert.score)}` }, rare)),
     cell("c-severity", badge(alert.severity)),
     cell("c-what", node("div", { class: "what" }, node("span", { title: alert.summary }, alert.summary), ...flags(alert))),

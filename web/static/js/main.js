@@ -46,7 +46,6 @@ class Page {
     wireTheme(find("theme"), () => this.restyle());
     wireWelcome(document);
     window.addEventListener("hashchange", () => this.follow());
-    window.addEventListener("resize", () => this.stats.restyle());
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.selected && this.deselect());
     setInterval(() => this.frames.request("connection"), 1000);
     this.list.keepReading();

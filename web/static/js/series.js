@@ -81,25 +81,27 @@ function ascends(rows) {
   return true;
 }
 
-/** The highest row of each slice along the axis. Slices are fixed in place and in size (a power of two), so that nothing flickers as the window moves. */
+/**
+ * The highest row of each slice along the axis, and every flagged one. Slices are fixed in place and in size (a power
+ * of two), so that nothing flickers as the window moves.
+ */
 function envelope(rows, along, width) {
   if (rows.length <= width) return rows;
   const size = 2 ** Math.ceil(Math.log2(Math.max(rows.at(-1)[along] - rows[0][along], 1e-9) / width));
   const kept = [];
-  let best = null;
-  let slice = null;
-  for (const row of rows) {
-    const own = Math.floor(row[along] / size);
-    if (own !== slice || row[4]) {
-      if (best) kept.push(best);
-      best = null;
-      slice = own;
-    }
-    if (row[4]) kept.push(row);
-    else if (!best || row[2] > best[2]) best = row;
+  let first = 0;
+  for (let i = 1; i <= rows.length; i++) {
+    if (i < rows.length && Math.floor(rows[i][along] / size) === Math.floor(rows[first][along] / size)) continue;
+    keepPeaks(rows, first, i, kept);
+    first = i;
   }
-  if (best) kept.push(best);
   return kept;
+}
+
+function keepPeaks(rows, first, end, kept) {
+  let best = rows[first];
+  for (let i = first; i < end; i++) if (rows[i][2] > best[2]) best = rows[i];
+  for (let i = first; i < end; i++) if (rows[i] === best || rows[i][4]) kept.push(rows[i]);
 }
 
 function column(rows, index) {

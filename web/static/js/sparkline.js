@@ -8,6 +8,7 @@ export class Sparkline {
   constructor(element) {
     this.element = element;
     this.plot = null;
+    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(element);
   }
 
   /** Show these values, oldest first; the newest stands at the right edge. */
@@ -18,14 +19,13 @@ export class Sparkline {
     else this.plot = new window.uPlot(this.options(), data, this.element);
   }
 
-  /** Take on the width of the page and the colours of the theme. */
+  /** Take on the colours of the theme. */
   restyle() {
-    this.plot?.setSize(this.size());
     this.plot?.redraw();
   }
 
   size() {
-    return { width: Math.max(40, this.element.clientWidth), height: Math.max(16, this.element.clientHeight) };
+    return { width: Math.max(10, this.element.clientWidth), height: Math.max(16, this.element.clientHeight) };
   }
 
   options() {

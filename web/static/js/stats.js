@@ -17,7 +17,7 @@ export class StatStrip {
   /** @param {import("./session.js").Session} session */
   draw({ stats, info, history, alerts, series }) {
     const now = stats ?? {};
-    this.tile("rate", format.quantity(now.events_per_second), "");
+    this.tile("rate", format.quantity(now.events_per_second), peak(history));
     this.tile("lag", Number.isFinite(now.lag_records) ? format.plural(now.lag_records, "record") : "–", Number.isFinite(now.lag_s) ? `${format.duration(now.lag_s)} behind` : "");
     this.tile("p99", format.duration(now.p99_ms / 1000), "");
     this.tile("alerts", format.count(Math.max(info?.alerts ?? 0, alerts.size)), info ? `in ${format.count(Math.max(info.last_seq ?? 0, series.newestSeq))} records` : "");
@@ -48,4 +48,9 @@ export class StatStrip {
     setText(tile.querySelector(".stat-value"), value);
     setText(tile.querySelector(".stat-sub"), sub);
   }
+}
+
+function peak(history) {
+  const highest = Math.max(...history.map((message) => message.events_per_second ?? 0));
+  return highest > 0 ? `peak ${format.quantity(highest)}` : "";
 }

@@ -90,7 +90,7 @@ class UplotRenderer {
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: timed }, y: { range: (_plot, _low, high) => [0, topOf(high)] } },
       axes: [
-        { ...axis, size: 38, gap: 5, values: timed ? TIME_LABELS : (_plot, splits) => splits.map((at) => (Number.isInteger(at) ? format.count(at) : "")) },
+        { ...axis, size: 38, gap: 5, space: 88, values: timed ? TIME_LABELS : (_plot, splits) => splits.map((at) => (Number.isInteger(at) ? format.count(at) : "")) },
         { ...axis, size: 72, gap: 6, splits: (plot, _axis, _low, high) => wholeSteps(high, plot.over.clientHeight), values: (_plot, splits) => splits.map((at) => (at === 0 ? "" : format.oneInShort(10 ** at))) },
       ],
       series: [
