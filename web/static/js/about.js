@@ -3,7 +3,19 @@
 import { node, setText } from "./dom.js";
 import * as format from "./format.js";
 
-const COUNTERS = { accepted: "Accepted", rejected: "Rejected", shed: "Shed", gaps: "Gaps reread" };
+const ALWAYS = ["accepted", "rejected", "shed"];
+const HARMLESS = new Set(["accepted", "late"]);
+const COUNTERS = {
+  accepted: ["Accepted", "Durable, and numbered from 1"],
+  rejected: ["Rejected", "Refused with a reason: the answer to the sender has it"],
+  shed: ["Shed", "Left out under overload, before they got a number"],
+  late: ["Late", "Behind the newest event time when they came"],
+  dead_letters: ["Not scored", "Kept in the log, but scoring failed on them"],
+  evicted_entities: ["Entities forgotten", "Profiles given up to keep the entity table within its bound"],
+  over_limit: ["Fields ignored", "Beyond the most fields a feed may have"],
+  dropped: ["Points dropped", "Left out of the line for viewers that were too slow"],
+  gaps: ["Gaps reread", "Times this page fell behind and read the alerts again"],
+};
 const KIND_HELP = {
   number: "a quantity",
   category: "one of few values",
@@ -18,10 +30,11 @@ export class AboutFeed {
   constructor() {
     this.counters = node("dl", { class: "facts counters" });
     this.fields = node("ul", { class: "fields" });
+    this.feed = node("span", { class: "muted" });
     this.note = node("p", { class: "muted" });
     this.drawn = null;
     this.elements = [
-      node("header", { class: "card-head" }, node("h2", {}, "About this feed")),
+      node("header", { class: "card-head" }, node("h2", {}, "About this feed"), this.feed),
       node(
         "div",
         { class: "panel-body" },
@@ -33,25 +46,28 @@ export class AboutFeed {
   }
 
   /** Bring the figures up to date; the field list is built again only when the schema changed. */
-  draw(info, gaps) {
+  draw({ info, stats, gaps }) {
     if (!info) return;
-    const figures = { ...info, gaps };
-    for (const [key, label] of Object.entries(COUNTERS)) this.count(key, label, figures[key]);
+    const figures = { ...stats, ...info, over_limit: info.fields?.over_limit, gaps };
+    for (const key of Object.keys(COUNTERS)) this.count(key, figures[key]);
+    setText(this.feed, info.feed);
     const schema = JSON.stringify(info.schema);
     if (schema === this.drawn) return;
     this.drawn = schema;
     this.drawFields(info.schema);
   }
 
-  count(key, label, figure) {
+  /** A counter of what a bound has cost is there from the first time it costs something. */
+  count(key, figure) {
     let shown = this.counters.querySelector(`[data-counter="${key}"]`);
     if (!shown) {
-      if (!Number.isFinite(figure) || (key === "gaps" && figure === 0)) return;
+      if (!Number.isFinite(figure) || (figure === 0 && !ALWAYS.includes(key))) return;
+      const [label, help] = COUNTERS[key];
       shown = node("dd", { "data-counter": key });
-      this.counters.append(node("div", {}, node("dt", {}, label), shown));
+      this.counters.append(node("div", { title: help }, node("dt", {}, label), shown));
     }
     setText(shown, format.count(figure));
-    shown.classList.toggle("costly", key !== "accepted" && figure > 0);
+    shown.classList.toggle("costly", !HARMLESS.has(key) && figure > 0);
   }
 
   drawFields(schema) {

@@ -51,7 +51,7 @@ function reasonItem(reason) {
   bar.firstChild.style.width = `${Math.min(1, Math.max(0, reason.share)) * 100}%`;
   const values = node("dl", { class: "against" });
   if (reason.actual !== null && reason.actual !== undefined) fact(values, "actual", format.value(reason.actual));
-  if (reason.expected !== null && reason.expected !== undefined) fact(values, "expected", format.value(reason.expected));
+  if (reason.expected !== null && reason.expected !== undefined) fact(values, "expected", format.expectation(reason.expected));
   return node(
     "li",
     {},

@@ -28,17 +28,18 @@ export class FeedList {
 export class FeedSelector {
   constructor(select, onChoose) {
     this.select = select;
-    this.names = [];
+    this.offered = null;
     select.addEventListener("change", () => onChoose(select.value));
   }
 
-  /** Offer these feeds; the options are touched only when the names changed, so an open list stays open. */
-  draw(names, chosen) {
-    if (names.join() !== this.names.join() && names.length) {
-      this.names = names;
-      this.select.replaceChildren(...names.map((name) => node("option", { value: name }, name)));
+  /** Offer these feeds, `{feed, title}` each; an open list stays open, since options are touched only on a change. */
+  draw(choices, chosen) {
+    const offered = JSON.stringify(choices);
+    if (offered !== this.offered && choices.length) {
+      this.offered = offered;
+      this.select.replaceChildren(...choices.map(({ feed, title }) => node("option", { value: feed, title: feed }, title)));
     }
-    this.select.disabled = names.length === 0;
+    this.select.disabled = choices.length === 0;
     if (chosen && this.select.value !== chosen) this.select.value = chosen;
   }
 }

@@ -8,6 +8,7 @@ const whole = new Intl.NumberFormat(WORDS, { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat(WORDS, { notation: "compact", compactDisplay: "long", maximumSignificantDigits: 3 });
 const short = new Intl.NumberFormat(WORDS, { notation: "compact", maximumSignificantDigits: 3 });
 const significant = new Intl.NumberFormat(WORDS, { maximumSignificantDigits: 3 });
+const estimated = new Intl.NumberFormat(WORDS, { maximumSignificantDigits: 4 });
 const exact = new Intl.NumberFormat(WORDS, { maximumSignificantDigits: 15 });
 const percent = new Intl.NumberFormat(WORDS, { style: "percent", maximumFractionDigits: 0 });
 const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
@@ -35,6 +36,12 @@ export function value(given) {
   if (typeof given === "number") return exact.format(given);
   if (typeof given === "object") return JSON.stringify(given, (_key, part) => (typeof part === "bigint" ? String(part) : part));
   return String(given);
+}
+
+/** What was expected instead: a number is an estimate and is shown to four digits. */
+export function expectation(given) {
+  if (typeof given !== "number") return value(given);
+  return Math.abs(given) >= 1000 ? whole.format(given) : estimated.format(given);
 }
 
 /** 0.734 -> "73%". */

@@ -29,7 +29,7 @@ class Page {
       stats: () => this.session && this.stats.draw(this.session),
       points: () => this.drawChart(),
       alerts: () => this.drawAlerts(),
-      about: () => this.session && this.panel.drawAbout(this.session.info, this.session.gaps),
+      about: () => this.session && this.panel.drawAbout(this.session),
       connection: () => this.drawConnection(),
     });
     this.stats = new StatStrip(find("stats"));
@@ -124,16 +124,17 @@ class Page {
   drawView() {
     const view = this.session ? "dashboard" : this.listed ? "welcome" : "loading";
     document.body.dataset.view = view;
-    this.selector.draw(this.names(), this.session?.feed);
+    this.selector.draw(this.choices(), this.session?.feed);
     const notice = this.problem();
     find("notice").hidden = notice === "";
     setText(find("notice"), notice);
   }
 
-  names() {
-    const names = this.feeds.map((feed) => feed.feed);
+  /** What the selector offers: the feeds that are there, and the one on show. */
+  choices() {
+    const choices = this.feeds.map(({ feed, schema }) => ({ feed, title: schema?.name || feed }));
     const own = this.session?.feed;
-    return own && !names.includes(own) ? [...names, own] : names;
+    return own && !choices.some(({ feed }) => feed === own) ? [...choices, { feed: own, title: own }] : choices;
   }
 
   problem() {

@@ -2,15 +2,30 @@
 
 import * as format from "./format.js";
 
-/** {value, sub, title, fraction}: two lines of text, a tooltip, and how far the warm-up is (null when it is over). */
-export function describeModel(model) {
-  if (!model) return words("–", "");
-  if (typeof model === "string") return words(model, "");
-  const { state, records, needed, id, algorithm } = model;
-  if (state === "warming_up" && needed > 0) return { ...words("warming up", `${format.count(records)} of ${format.count(needed)} records`), fraction: Math.min(1, records / needed) };
-  return algorithm ? words(algorithm.replaceAll("_", " "), id ?? "") : words(id ?? state ?? "–", "");
+/**
+ * {value, sub, title, fraction}: two lines of text, a tooltip, and how far the warm-up is (null when it is over).
+ * `info` is a feed's description, or null before the first one came.
+ */
+export function describeModel(info) {
+  if (!info) return words("–", "");
+  const { model, refused_model: refused } = info;
+  if (!model) return beforeModel(info);
+  const name = model.algorithm ? model.algorithm.replaceAll("_", " ") : model.id;
+  if (refused) return words(name, "a newer one was refused", `${model.id}; refused: ${text(refused)}`);
+  return words(name, model.algorithm ? model.id.split("-").at(-1) : "", model.error ?? model.id);
 }
 
-function words(value, sub) {
-  return { value, sub, title: value, fraction: null };
+function beforeModel({ clean, train_at: needed, training }) {
+  if (training?.state === "failed") return words("warming up", "training failed", training.error ?? "");
+  if (clean < needed) return { ...words("warming up", `${format.count(clean)} of ${format.count(needed)} records`), fraction: clean / needed };
+  if (training && training.state !== "done") return { ...words("training", `on ${format.count(needed)} records`), fraction: 1 };
+  return words("warming up", "");
+}
+
+function words(value, sub, title = value) {
+  return { value, sub, title, fraction: null };
+}
+
+function text(given) {
+  return typeof given === "string" ? given : JSON.stringify(given);
 }

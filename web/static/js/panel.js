@@ -24,8 +24,8 @@ export class Panel {
   }
 
   /** Bring the feed's figures up to date. */
-  drawAbout(info, gaps) {
-    this.about.draw(info, gaps);
+  drawAbout(session) {
+    this.about.draw(session);
   }
 
   focus() {

@@ -37,7 +37,7 @@ export class Sparkline {
       axes: [{ show: false }, { show: false }],
       scales: {
         x: { time: false, range: (plot) => [-Math.max(LEAST, plot.data[0].length), -1] },
-        y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, 1e-9) * 1.1] },
+        y: { range: (_plot, _low, high) => [0, Math.max(high ?? 0, 1e-9) * 1.3] },
       },
       series: [{}, { stroke: () => colour("--line"), fill: () => colour("--line-fill"), width: 1, points: { show: false } }],
     };

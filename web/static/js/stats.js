@@ -20,9 +20,9 @@ export class StatStrip {
     this.tile("rate", format.quantity(now.events_per_second), peak(history));
     this.tile("lag", Number.isFinite(now.lag_records) ? format.plural(now.lag_records, "record") : "–", Number.isFinite(now.lag_s) ? `${format.duration(now.lag_s)} behind` : "");
     this.tile("p99", format.duration(now.p99_ms / 1000), "");
-    this.tile("alerts", format.count(Math.max(info?.alerts ?? 0, alerts.size)), info ? `in ${format.count(Math.max(info.last_seq ?? 0, series.newestSeq))} records` : "");
+    this.tile("alerts", format.count(Math.max(now.alerts ?? 0, info?.alerts ?? 0, alerts.size)), info ? `in ${format.count(Math.max(now.last_seq ?? 0, info.last_seq ?? 0, series.newestSeq))} records` : "");
     this.rates(now, info);
-    this.model(describeModel(now.model ?? info?.model));
+    this.model(describeModel(info));
     for (const [key, curve] of this.curves) curve.draw(history.map((message) => message[key] ?? null));
   }
 
@@ -34,6 +34,7 @@ export class StatStrip {
     const promised = now.promised_rate ?? info?.promised_rate;
     const seen = now.realised_rate ?? info?.realised_rate;
     this.tile("realised", Number.isFinite(seen) ? `${format.rate(seen)} seen` : "–", Number.isFinite(promised) ? `${format.rate(promised)} promised` : "");
+    this.tiles.get("realised").title = info?.budget ? `The budget of this feed is ${info.budget}` : "";
   }
 
   model({ value, sub, fraction, title }) {
