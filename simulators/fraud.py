@@ -40,7 +40,7 @@ class FraudSimulator(Simulator):
 
     Parameters
     ----------
-    seed, anomaly_share, start_s
+    seed, anomaly_share, start_s, first
         As for every `Simulator`.
     customers : int
         Size of the population; the rate of event time is in proportion.

@@ -45,7 +45,7 @@ class NetworkSimulator(Simulator):
 
     Parameters
     ----------
-    seed, anomaly_share, start_s
+    seed, anomaly_share, start_s, first
         As for every `Simulator`.
     workstations : int
         Size of the office; the rate of event time is in proportion.

@@ -71,18 +71,24 @@ class Simulator(ABC):
         Expected share of anomalous records, 0 to 0.5. Attacks come in bursts, so short runs scatter widely.
     start_s : float
         Event time at which the stream begins, epoch seconds.
+    first : int
+        Number of the first record, from 1. Above 1 the same population goes on with other events, so that a
+        stream can be continued without drawing its beginning again.
     """
 
     name: ClassVar[str]
     feed_toml: ClassVar[str]
     attacks: ClassVar[tuple[Attack, ...]]
 
-    def __init__(self, seed: int = 0, anomaly_share: float = 0.005, start_s: float = START_S) -> None:
+    def __init__(
+        self, seed: int = 0, anomaly_share: float = 0.005, start_s: float = START_S, first: int = 1
+    ) -> None:
         if not 0 <= anomaly_share <= 0.5:
             raise ValueError(f"anomaly_share must be between 0 and 0.5, got {anomaly_share}")
         self.seed = seed
         self.anomaly_share = anomaly_share
         self.start_s = start_s
+        self.first = first
 
     def chunks(self, records: int | None = None, *, size: int = 1_000) -> Iterator[Chunk]:
         """Yield `records` records (None: without end) from the beginning, `size` at a time."""
@@ -110,11 +116,13 @@ class Simulator(ABC):
             yield from chunk.records()
 
     def _blocks(self) -> Iterator[Chunk]:
-        rng = np.random.default_rng(self.seed)
-        self._populate(rng)
+        self._populate(np.random.default_rng(self.seed))
+        rng = np.random.default_rng([self.seed, self.first])
+        self._owed = [0.0] * len(self.attacks)  # events of each kind, less those drawn
+        self._patience = [rng.uniform(0, attack.mean_events) for attack in self.attacks]
         waiting = self._ordinary(rng, self.start_s, 0)  # none yet, of the right dtype
         now_s = self.start_s
-        first = 1
+        first = self.first
         while True:
             ordinary = self._ordinary(rng, now_s, BLOCK_EVENTS)
             now_s = float(ordinary["time_s"][-1])
@@ -129,14 +137,20 @@ class Simulator(ABC):
             yield Chunk(columns, now["time_s"].copy(), now["attack"].astype(np.int8))
 
     def _outbreaks(self, rng: np.random.Generator, times_s: NDArray[np.float64]) -> list[Events]:
-        """Let attacks begin at some of these times, as many as the anomaly share asks for."""
+        """Let attacks begin at some of these times.
+
+        An attack begins once its kind is owed more events than a random part of an attack's length, so that
+        the share is kept from early on although attacks are bursts.
+        """
         begun = []
-        for place, attack in enumerate(self.attacks, 1):
-            events_wanted = len(times_s) * self.anomaly_share / (1 - self.anomaly_share) * attack.share
-            for start_s in rng.choice(times_s, rng.poisson(events_wanted / attack.mean_events)):
-                events = self._attack(rng, attack.name, float(start_s))
-                events["attack"] = place
+        for place, attack in enumerate(self.attacks):
+            self._owed[place] += len(times_s) * self.anomaly_share / (1 - self.anomaly_share) * attack.share
+            while self._owed[place] > self._patience[place]:
+                events = self._attack(rng, attack.name, float(rng.choice(times_s)))
+                events["attack"] = place + 1
                 begun.append(events)
+                self._owed[place] -= len(events)
+                self._patience[place] = rng.uniform(0, attack.mean_events)
         return begun
 
     @abstractmethod

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -138,11 +138,15 @@ class Producer:
     ) -> None:
         """Flush if all went well, then close; after an error close without waiting for acks."""
         try:
-            if error is None:
+            if error is None and self._socket is not None:
                 self.flush()
         finally:
-            self._stack.close()
-            self._socket = None
+            self.close()
+
+    def close(self) -> None:
+        """Close the socket without waiting for acks; nothing can be sent afterwards."""
+        self._stack.close()
+        self._socket = None
 
     def send(self, records: Sequence[dict[str, Any]]) -> None:
         """Send records, in order; returns when the credit let the last frame go, before its ack.
@@ -164,6 +168,14 @@ class Producer:
             self._post(
                 lambda part: wire.encode_columns(values, part), rows[start : start + self._frame_records]
             )
+
+    def send_raw(self, records: Sequence[bytes]) -> None:
+        """Send records as the JSON texts they are, so that the server judges the very bytes.
+
+        Each must be a complete JSON value in itself: the frame's envelope is put around them unchecked.
+        """
+        for start in range(0, len(records), self._frame_records):
+            self._post(wire.join_records, records[start : start + self._frame_records])
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until every frame is acknowledged; False if that took longer than `timeout_s`."""
@@ -205,6 +217,7 @@ class Producer:
                     return False
                 self._take_answers(left_s)
             except ConnectionClosed as closed:
+                self._take_last_answers()
                 self._lost(closed)
                 if not self._connect(deadline_s=deadline_s, stop=stop):
                     return False
@@ -227,6 +240,13 @@ class Producer:
                 wait_s = 0.0
         except TimeoutError:
             return
+
+    def _take_last_answers(self) -> None:
+        """Handle what the server answered before the connection broke."""
+        connection = self._connection()
+        with suppress(ConnectionClosed, TimeoutError):
+            while True:
+                self._handle(wire.decode_answer(connection.recv(timeout=wire.CLOSE_TIMEOUT_S)))
 
     def _handle(self, answer: wire.Hello | wire.Ack | wire.FrameError) -> None:
         if isinstance(answer, wire.Hello) or not self._on_wire or answer.batch != self._pending[0].batch:

@@ -185,6 +185,11 @@ def encode_records(records: Sequence[dict[str, Any]]) -> bytes:
     return b'"columns":%b}' % msgspec.json.encode(columns)
 
 
+def join_records(records: Sequence[bytes]) -> bytes:
+    """Envelope of a frame after its batch number, around records that are JSON already."""
+    return b'"records":[%b]}' % b",".join(records)
+
+
 def encode_columns(columns: Mapping[str, Sequence[Any]], rows: range) -> bytes:
     """Envelope of a frame after its batch number, from the `rows` of equally long columns."""
     part = {name: values[rows.start : rows.stop] for name, values in columns.items()}

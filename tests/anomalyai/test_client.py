@@ -240,6 +240,27 @@ def test_records_with_unlike_fields_go_as_records(server: IngestServer) -> None:
     assert ["records" in frame for frame in server.frames] == [True, True, False]
 
 
+def test_raw_records_arrive_as_they_are(server: IngestServer) -> None:
+    records = [b'{"card":3508169504374335123,"amount":1.0}', b'{"amount":1e2}', b'"text"']
+    with Producer(server.url, "card", producer="a", frame_records=2) as producer:
+        producer.send_raw(records)
+    assert [frame["records"] for frame in server.frames] == [
+        [{"card": 3508169504374335123, "amount": 1.0}, {"amount": 100.0}],
+        ["text"],
+    ]
+    assert producer.totals.sent == 3
+
+
+def test_closing_does_not_wait_for_acks(server: IngestServer) -> None:
+    server.go.clear()
+    with Producer(server.url, "card", producer="a") as producer:
+        producer.send(numbered(5))
+        producer.close()
+    assert producer.totals.unacknowledged == 5
+    with pytest.raises(ProtocolError, match="not open"):
+        producer.send(numbered(1))
+
+
 def test_something_else_than_records_is_named(server: IngestServer) -> None:
     with Producer(server.url, "card") as producer, pytest.raises(TypeError, match="record 1 must be a dict"):
         producer.send([{"a": 1}, "b"])  # type: ignore[list-item]

@@ -43,6 +43,7 @@ class IngestServer:
         self.live: list[list[dict[str, Any]]] = []  # one script of messages per live connection, then a cut
         self.live_queries: list[str] = []
         self.alerts: list[int] = []  # seqs
+        self.fields: list[dict[str, Any]] = []  # of every feed's schema
         self.lags: list[int] = []  # what status requests say before the lag is 0
         self.closing = threading.Event()
         self.sockets: set[socket.socket] = set()
@@ -99,11 +100,14 @@ class IngestServer:
             with suppress(OSError):  # the client was faster
                 open_socket.shutdown(socket.SHUT_RDWR)
 
-    def admit(self, feed: str, records: list[dict[str, Any]]) -> dict[str, Any]:
+    def admit(self, feed: str, records: list[Any]) -> dict[str, Any]:
         stored = self.records.setdefault(feed, [])
         first = len(stored) + 1
         rejected = []
         for index, record in enumerate(records):
+            if not isinstance(record, dict):
+                rejected.append({"index": index, "field": None, "error": "expected an object"})
+                continue
             bad = self.refuse_fields & {name for name, value in record.items() if value is not None}
             if bad:
                 rejected.append({"index": index, "field": min(bad), "error": "not allowed here"})
@@ -126,7 +130,7 @@ class IngestServer:
             seqs = [seq for seq in self.alerts if seq > after]
             page = [{"id": f"{feed}-{seq}", "seq": seq} for seq in seqs[:limit]]
             return 200, {"alerts": page, "next": seqs[limit - 1] if len(seqs) > limit else None}
-        if feed not in self.records:
+        if feed not in self.records and feed not in self.declared:
             error = {
                 "code": "unknown_feed",
                 "message": f"no feed {feed}",
@@ -135,11 +139,14 @@ class IngestServer:
             }
             return 404, {"error": error}
         lag = self.lags.pop(0) if self.lags else 0
+        if "/events/" in path:
+            return 200, {"record": self.records[feed][int(path.rpartition("/")[2]) - 1]}
         return 200, {
             "feed": feed,
-            "last_seq": len(self.records[feed]),
+            "schema": {"fields": self.fields},
+            "last_seq": len(self.records.get(feed, [])),
             "alerts": len(self.alerts),
-            "lag": lag,
+            "lag": {"records": lag, "s": 0.0},
         }
 
 
@@ -224,7 +231,7 @@ class _Socket:
             if isinstance(event, Frame) and event.opcode in {Opcode.TEXT, Opcode.BINARY}:
                 self.waiting.append(json.loads(bytes(event.data)))
         self.server.most_in_flight = max(self.server.most_in_flight, len(self.waiting))
-        return not self.protocol.close_expected()
+        return self.protocol.close_rcvd is None
 
     def answer(self, envelope: dict[str, Any], answers: list[dict[str, Any]]) -> bool:
         server = self.server

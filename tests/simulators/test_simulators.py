@@ -39,6 +39,20 @@ def test_chunk_sizes_change_nothing(make: Make, size: int) -> None:
 
 
 @both
+def test_a_stream_can_be_continued_with_the_same_population(make: Make) -> None:
+    began = list(make(3).records(20_000))
+    went_on = list(make(3, start_s=START_S + 9 * 86_400, first=20_001).records(20_000))
+    assert went_on[0] not in began
+    assert went_on[0]["time"] > began[-1]["time"]
+    entity = "merchant" if "merchant" in began[0] else "dst"
+    usual = sorted({r[entity] for r in began}, key=[r[entity] for r in began[:3_000]].count)[-10:]
+    often = [r[entity] in usual for r in went_on]
+    assert np.mean(often) > 0.7 * np.mean([r[entity] in usual for r in began])
+    if "transaction_id" in began[0]:
+        assert (began[-1]["transaction_id"], went_on[0]["transaction_id"]) == ("t000020000", "t000020001")
+
+
+@both
 def test_a_stream_has_no_end_and_can_be_empty(make: Make) -> None:
     assert len(list(islice(make(0).records(), 9_000))) == 9_000
     assert list(make(0).records(0)) == []
@@ -63,15 +77,15 @@ def test_the_share_of_anomalies_is_kept(make: Make, share: float) -> None:
     labels = np.concatenate([chunk.columns["label"] for chunk in chunks])
     attack = np.concatenate([chunk.attack for chunk in chunks])
     assert np.array_equal(labels, attack > 0)
-    assert labels.mean() == pytest.approx(share, rel=0.2)
+    assert labels.mean() == pytest.approx(share, rel=0.1)
 
 
 @both
 def test_every_attack_has_its_share_and_length(make: Make) -> None:
     simulator = make(2, 0.2)
-    attack = np.concatenate([chunk.attack for chunk in simulator.chunks(150_000)])
+    attack = np.concatenate([chunk.attack for chunk in simulator.chunks(100_000)])
     for place, kind in enumerate(simulator.attacks, 1):
-        assert np.mean(attack[attack > 0] == place) == pytest.approx(kind.share, abs=0.06), kind
+        assert np.mean(attack[attack > 0] == place) == pytest.approx(kind.share, abs=0.02), kind
     assert math.isclose(sum(kind.share for kind in simulator.attacks), 1)
 
 
