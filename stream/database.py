@@ -66,6 +66,7 @@ class Database:
             max_overflow=READERS,
             isolation_level="AUTOCOMMIT",
         )
+        _begin_by_hand(self.writer)
         _at_connect(
             self.writer,
             f"PRAGMA page_size={PAGE_BYTES}",
@@ -116,6 +117,21 @@ class Database:
 def _connect(path: Path, mode: str) -> Any:
     # the pools hand a connection to one thread at a time, which is all that SQLite asks
     return driver().connect(f"file:{quote(str(path))}?mode={mode}", uri=True, check_same_thread=False)
+
+
+def _begin_by_hand(engine: sa.Engine) -> None:
+    """Let every transaction begin with BEGIN.
+
+    The driver begins none for CREATE TABLE, so that half a migration would stay after a crash.
+    """
+
+    @event.listens_for(engine, "connect")
+    def leave_it(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _at_connect(engine: sa.Engine, *statements: str) -> None:

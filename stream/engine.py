@@ -79,6 +79,11 @@ class Engine:
         """Entries set aside since the start."""
         return self._processor.dead_letters
 
+    @property
+    def recovered(self) -> bool:
+        """Whether every feed has come to the end of its log."""
+        return self._recovered.is_set()
+
     def start(self) -> None:
         """Start the threads; returns at once, recovery goes on in the engine's."""
         for thread in self._threads.values():

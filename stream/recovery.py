@@ -38,7 +38,7 @@ class Recovery:
         for snapshot in self._snapshots.usable(feed, upto):
             try:
                 return Shard.restored(feed, self._models, snapshot)
-            except AnomalyAIError as error:
+            except (AnomalyAIError, LookupError, TypeError, ValueError) as error:
                 log.warning(
                     "feed %s: the snapshot of entry %d is passed over: %s", feed, snapshot.entry, error
                 )

@@ -222,8 +222,16 @@ class Runtime:
         return self._sessions.open(feed, name)
 
     def subscribe(self, feed: str, after: int | None) -> Subscription:
-        """Watch a feed from after a record on, from now on where None; raises `UnknownFeed`."""
+        """Watch a feed from after a record on, from now on where None.
+
+        Raises
+        ------
+        UnknownFeed, NotReady
+            There is no such feed, or it is being recovered and does not know yet what was published.
+        """
         self._feeds.get(feed)
+        if not self._engine.recovered:
+            self._require_ready()
         return self._hub.channel(feed).subscribe(self._store.alert_bodies, after)
 
     def alerts(self, feed: str, after: int = 0, limit: int = 100) -> tuple[list[Alert], int | None]:

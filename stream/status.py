@@ -15,7 +15,15 @@ from stream.feeds import Feeds
 from stream.hub import Hub
 from stream.training import Training
 
-SHARES = ("promised_rate", "realised_rate", "threshold", "maturity")
+SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity")
+UNSCORED: dict[str, Any] = {
+    "maturity": "warming_up",
+    "budget": None,
+    "threshold": None,
+    "promised_rate": None,
+    "realised_rate": None,
+}
+"""What is said of a feed whose first entry the engine has not come to."""
 
 
 class Status:
@@ -33,7 +41,7 @@ class Status:
         """Return a feed's description; raises `UnknownFeed`."""
         admission = self._feeds.get(feed)
         lane = engine.lane(feed)
-        pipeline = dict(lane.status) if lane is not None else {}
+        pipeline = lane.status if lane is not None else UNSCORED
         job = self._training.latest(feed)
         return {
             "feed": feed,
@@ -60,12 +68,12 @@ class Status:
         """Return the figures of a `stats` message; raises `UnknownFeed`."""
         admission = self._feeds.get(feed)
         lane = engine.lane(feed)
-        pipeline = lane.status if lane is not None else {}
+        pipeline = lane.status if lane is not None else UNSCORED
         return {
             **self._figures(admission, engine),
             "lag_records": self._lag_records(admission, engine),
             "lag_s": self._lag_s(admission, engine),
-            **{name: pipeline.get(name) for name in SHARES},
+            **{name: pipeline.get(name) for name in SHOWN},
             "dropped": self._hub.channel(feed).dropped,
         }
 

@@ -202,6 +202,7 @@ def test_an_error_inside_the_intake_leaves_the_feed_as_it_was(running_log: Runni
 
     with pytest.raises(ZeroDivisionError):
         feeds.admit("f", json_body(b"")._replace(read=broken))  # type: ignore[arg-type]
+    assert feeds.get("f")._intake.accepted == 1
     assert send(feeds, rows(1, 1)).first_seq == 2
 
 

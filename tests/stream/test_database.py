@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 
 from stream.database import Database
 from stream.errors import StoreVersion
@@ -65,3 +67,23 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "anomalyai.db").write_bytes(b"no database " * 1000)
     with pytest.raises(StoreVersion, match="not a database"):
         Database(tmp_path).migrate()
+
+
+def test_a_migration_that_breaks_off_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(tmp_path)
+    real = Operations.create_index
+
+    def fail(self: Operations, name: str, *args: Any, **options: Any) -> None:
+        if name == "alert_by_seq":
+            raise KeyboardInterrupt
+        real(self, name, *args, **options)
+
+    monkeypatch.setattr(Operations, "create_index", fail)
+    with pytest.raises(KeyboardInterrupt):
+        database.migrate()
+    monkeypatch.undo()
+    with database.reader.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    database.migrate()

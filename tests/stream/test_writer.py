@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -37,9 +38,13 @@ def test_a_bad_unit_fails_alone_in_its_group(waiting_log: RunningLog) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_not_tried_again_until_a_restart(waiting_log: RunningLog) -> None:
-    sa.event.listen(
-        waiting_log.database.writer, "connect", lambda raw, _: raw.execute("PRAGMA query_only=ON")
-    )
+    connections: list[Any] = []
+
+    def forbid(raw: Any, record: object) -> None:
+        connections.append(raw)
+        raw.execute("PRAGMA query_only=ON")
+
+    sa.event.listen(waiting_log.database.writer, "connect", forbid)
     first, second = insert("a"), insert("b")
     waiting_log.writer.submit(first)
     waiting_log.writer.submit(second)
@@ -47,10 +52,8 @@ def test_a_file_that_cannot_be_written_is_not_tried_again_until_a_restart(waitin
     for unit in (first, second):
         with pytest.raises(LogFailure, match="readonly"):
             unit.finished.result(timeout=60)
-    assert waiting_log.writer.cause is not None
-    sa.event.listen(
-        waiting_log.database.writer, "connect", lambda raw, _: raw.execute("PRAGMA query_only=OFF")
-    )
+    assert "readonly" in str(waiting_log.writer.cause)
+    connections[-1].execute("PRAGMA query_only=OFF")
     third = insert("c")
     waiting_log.writer.submit(third)
     with pytest.raises(LogFailure, match="readonly"):
