@@ -18,6 +18,7 @@ const dayOf = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" 
 const yearDayOf = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
 const MISSING = "–";
+const RAREST = 999e12; // rarities are cut off at 10^15
 
 /** 12345.6 -> "12,346"; what is not a finite number -> a dash. */
 export function count(value) {
@@ -49,9 +50,10 @@ export function share(fraction) {
   return Number.isFinite(fraction) ? percent.format(fraction) : MISSING;
 }
 
-/** 12345 -> "1 in 12,345"; from a million on in words: "1 in 3.2 million". */
+/** 12345 -> "1 in 12,345"; from a million on in words: "1 in 3.2 million"; where the scale ends, "1 in 10¹⁵+". */
 export function oneIn(n) {
   if (!Number.isFinite(n) || n <= 0) return MISSING;
+  if (n >= RAREST) return "1 in 10¹⁵+";
   return `1 in ${n < 1e6 ? whole.format(Math.max(1, n)) : compact.format(n)}`;
 }
 
