@@ -17,6 +17,7 @@ from stream.database import Database
 from stream.errors import NotReady
 from stream.log import LogReader
 from stream.runtime import Runtime
+from stream.snapshot import Snapshot, Snapshots
 from stream.testing import ManualClock
 from tests.stream.feeding import drain, frame, outcome, records, rewind, running, settings, wait_until
 
@@ -173,9 +174,12 @@ def test_an_entry_that_fails_is_set_aside_and_leaves_no_trace_in_the_state(
     assert len(found.dead_letters) == 1
     assert f"entry {found.dead_letters[0]} (400 records from 754 on)" in caplog.text
     monkeypatch.undo()
-    with running(data, ManualClock()) as runtime:
-        drain(runtime)
-    assert outcome(data) == found
+    for snapshots in ("kept", "removed"):
+        if snapshots == "removed":
+            rewind(data, 0)
+        with running(data, ManualClock()) as runtime:
+            drain(runtime)
+        assert outcome(data) == found
 
     pipeline, _ = _replayed(data, left_out=found.dead_letters[0])
     newest = max((data / "snapshots" / "f").iterdir()).read_bytes().partition(b"\n")[2]
@@ -231,6 +235,24 @@ def test_snapshots_are_saved_while_running_when_they_are_due(tmp_path: Path) -> 
         wait_until(lambda: any((data / "snapshots").glob("f/*.snap")), "a snapshot")
         path = min((data / "snapshots" / "f").iterdir())
     assert int(path.stem) <= outcome(data).position[0]
+
+
+def test_a_snapshot_never_runs_ahead_of_the_committed_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, saved = Snapshots.save, list[tuple[int, int]]()
+
+    def spy(self: Snapshots, feed: str, snapshot: Snapshot) -> Path:
+        saved.append((snapshot.entry, runtime._store.position(feed)[0]))
+        return save(self, feed, snapshot)
+
+    monkeypatch.setattr(Snapshots, "save", spy)
+    monkeypatch.setattr("stream.engine.SECOND_S", 0.0)
+    with running(tmp_path / "data", snapshot_every_records=1) as runtime:
+        for first in range(0, 300, 10):
+            runtime.post("f", frame(first, 10), None)
+    assert len(saved) >= 3
+    assert [entry for entry, _ in saved] == [committed for _, committed in saved]
 
 
 def test_stopping_before_starting_and_stopping_twice_are_harmless(tmp_path: Path) -> None:

@@ -257,7 +257,13 @@ def test_predicting_scores_against_the_feed_as_it_stands_and_changes_nothing(
         drain(runtime)
         assert runtime.predict("f", body, None)["predictions"][0].score >= 0
         assert runtime.feed("f")["schema"] == schema
-    assert outcome(data).entries[:-1] == before.entries
+    found = outcome(data)
+    assert found.entries[:-1] == before.entries
+    unasked = tmp_path / "unasked"
+    shutil.copytree(trained, unasked)
+    with running(unasked, ManualClock()) as runtime:
+        runtime.post("f", frame(ENOUGH + 300, 100), None)
+    assert outcome(unasked) == found
 
 
 def test_predicting_without_a_model_is_refused(tmp_path: Path) -> None:

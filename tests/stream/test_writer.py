@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from stream import tables
-from stream.errors import LogFailure
+from stream.errors import LogFailure, NotReady
 from stream.results import Statement
-from stream.runtime import Runtime
-from stream.transaction import Transaction
+from stream.testing import ManualClock
+from stream.transaction import Statements, Transaction
+from stream.writer import Writer
 from tests.stream.conftest import RunningLog
-from tests.stream.feeding import drain, frame, running, wait_until
+from tests.stream.feeding import drain, frame, outcome, running, wait_until
 
 
 def insert(feed: str) -> Statement:
@@ -62,39 +64,39 @@ def test_a_file_that_cannot_be_written_is_not_tried_again_until_a_restart(waitin
 
 
 def test_results_that_do_not_fit_on_the_disk_are_committed_when_there_is_room_again(tmp_path: Path) -> None:
-    """Fill the disk between an append and the commit of its results, for real, by SQLite's page limit."""
-    with running(tmp_path / "data") as runtime:
-        runtime.post("f", frame(0, 200), None)
-        drain(runtime)
-        limits: list[int] = []
+    """Let the disk be full between an append and the commit of its results, by SQLite's own page limit."""
+    with running(tmp_path / "data", ManualClock()) as runtime:
+        release, entered = threading.Event(), threading.Event()
+
+        def hold(lane: object) -> None:
+            entered.set()
+            release.wait(60.0)
 
         def narrow(transaction: Transaction) -> None:
             connection = transaction._connection
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-            limits.append(connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").scalar_one())
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").scalar_one()
 
-        def widen(transaction: Transaction) -> None:
-            transaction.execute(sa.text("PRAGMA max_page_count=1000000"))
-
-        held = runtime._engine.ask("f", lambda lane: submit_and_wait(runtime._writer, narrow))
+        held = runtime._engine.ask("f", hold)
+        assert entered.wait(60.0)
+        assert runtime.post("f", frame(0, 5000), None).last_seq == 5000
+        submit_and_wait(runtime._writer, narrow)
+        release.set()
         held.result(timeout=60)
-        assert limits
-        with pytest.raises(LogFailure, match="disk is full"):
-            post_until_refused(runtime)
         wait_until(lambda: any("disk is full" in cause for cause in runtime.causes()), "the cause")
-        accepted = runtime.feed("f")["last_seq"]
-        submit_and_wait(runtime._writer, widen)
+        assert runtime.feed("f")["lag"]["records"] == 5000
+        with pytest.raises(NotReady, match="disk is full"):
+            runtime.post("f", frame(5000, 1), None)
+        submit_and_wait(
+            runtime._writer, lambda transaction: transaction.execute(sa.text("PRAGMA max_page_count=1000000"))
+        )
         wait_until(lambda: runtime.ready, "readiness")
         drain(runtime)
-        assert runtime.post("f", frame(accepted, 5), None).first_seq == accepted + 1
+        assert runtime.post("f", frame(5000, 5), None).first_seq == 5001
+    assert outcome(tmp_path / "data").position[1] == 5005
 
 
-def post_until_refused(runtime: Runtime) -> None:
-    for first in range(200, 1_000_000, 2000):
-        runtime.post("f", frame(first, 2000), None)
-
-
-def submit_and_wait(writer: object, run: object) -> None:
-    statement = Statement(run)  # type: ignore[arg-type]
-    writer.submit(statement)  # type: ignore[attr-defined]
+def submit_and_wait(writer: Writer, run: Statements) -> None:
+    statement = Statement(run)
+    writer.submit(statement)
     statement.finished.result(timeout=60)
