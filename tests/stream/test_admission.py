@@ -241,8 +241,8 @@ def test_a_default_budget_of_its_own_stands_in_the_log_of_a_new_feed(running_log
 
 
 def test_a_restart_between_any_two_bodies_changes_nothing(running_log: RunningLog) -> None:
-    users = [i if i < 60 else i % 4 for i in range(600)]  # kinds depend on all of the first 500 records
-    records = [{"a": float(i), "u": f"user {users[i]}"} for i in range(600)]
+    # whether `label` is one depends on all of the first 500 records
+    records = [{"a": float(i), "label": 5 if i < 10 else i % 2} for i in range(600)]
     bodies = [msgspec.json.encode(records[i : i + 20]) for i in range(0, 600, 20)]
     steady, restarted = running_log.feeds(), running_log.feeds()
     for i, body in enumerate(bodies):

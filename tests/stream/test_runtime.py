@@ -237,6 +237,10 @@ def test_nothing_is_taken_before_start_and_after_stop(tmp_path: Path) -> None:
     runtime.start()
     assert runtime.post("f", b'{"a":1}', None).last_seq == 1
     runtime.stop(30.0)
+    recovering = Runtime.open(settings(tmp_path))
+    with pytest.raises(NotReady, match="not started"):
+        recovering.subscribe("f", 0)
+    recovering.stop(1.0)
     for call in calls:
         with pytest.raises(NotReady, match="stopping"):
             call()

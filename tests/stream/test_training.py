@@ -253,7 +253,7 @@ def test_predicting_scores_against_the_feed_as_it_stands_and_changes_nothing(
         ]
         assert one_by_one == pytest.approx([p.score for p in result["predictions"]][:2], abs=0.5)
         schema = runtime.feed("f")["schema"]
-        runtime.post("f", frame(ENOUGH + 300, 100), None)
+        runtime.post("f", frame(ENOUGH + 300, 700), None)
         drain(runtime)
         assert runtime.predict("f", body, None)["predictions"][0].score >= 0
         assert runtime.feed("f")["schema"] == schema
@@ -262,7 +262,7 @@ def test_predicting_scores_against_the_feed_as_it_stands_and_changes_nothing(
     unasked = tmp_path / "unasked"
     shutil.copytree(trained, unasked)
     with running(unasked, ManualClock()) as runtime:
-        runtime.post("f", frame(ENOUGH + 300, 100), None)
+        runtime.post("f", frame(ENOUGH + 300, 700), None)
     assert outcome(unasked) == found
 
 
