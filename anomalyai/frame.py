@@ -63,7 +63,9 @@ def open_frame(data: bytes | str) -> Frame:
         )
     try:
         envelope = _envelope.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except msgspec.ValidationError:
+        return Frame(None, "ndjson", body)  # other keys: a record, or several
+    except (msgspec.DecodeError, RecursionError):
         return _broken_envelope(body) or Frame(None, "ndjson", body)
     if (envelope.records is UNSET) == (envelope.columns is UNSET):
         return Frame(None, "ndjson", body)
@@ -84,7 +86,9 @@ def _broken_envelope(body: bytes) -> Frame | None:
     return None
 
 
-def _frame(batch: bytes, key: bytes, body: bytes) -> Frame:
+def _frame(batch: bytes, key: bytes, body: bytes) -> Frame | None:
+    if not body.endswith((b"]", b"}")):
+        return None
     return Frame(_batch(batch), "rows" if key == b"records" else "columns", body)
 
 

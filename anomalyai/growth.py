@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from anomalyai.errors import SchemaConflict
-from anomalyai.inference import CHECKPOINTS, infer, kind_by_type, type_of
+from anomalyai.inference import CHECKPOINTS, infer, kind_by_type
 from anomalyai.schema import FeedSchema, Field, JsonType, Kind
 
-__all__ = ["CHECKPOINTS", "MAX_FIELDS", "declare", "extend", "next_checkpoint", "reinfer", "schema_of"]
+__all__ = ["CHECKPOINTS", "MAX_FIELDS", "declare", "extend", "next_checkpoint", "reinfer"]
 
 MAX_FIELDS: Final = 512
 """Most fields of a feed; further ones stay in the record, are not scored, and are counted."""
@@ -49,24 +49,6 @@ def extend(
 def reinfer(schema: FeedSchema, sample: Sequence[Mapping[str, Any]], *, settle: bool) -> FeedSchema:
     """Return `schema` with undeclared kinds inferred from `sample`, settled if `settle`."""
     return infer(schema, sample).replace(settled=settle)
-
-
-def schema_of(flat: Sequence[Mapping[str, Any]], schema: FeedSchema) -> FeedSchema:
-    """Return the schema that the flattened records would have led to had they come to an intake."""
-    for values in flat:
-        fresh = {
-            name: type_of(value)
-            for name, value in values.items()
-            if value is not None
-            and ((field := schema.by_name.get(name)) is None or field.type is JsonType.UNKNOWN)
-            and not (field is not None and field.kind is Kind.IGNORE and field.declared)
-        }
-        if fresh:
-            schema = extend(schema, fresh, values)
-    if schema.settled or not flat:
-        return schema
-    sample = flat[: CHECKPOINTS[-1]]
-    return reinfer(schema, sample, settle=len(flat) >= CHECKPOINTS[-1])
 
 
 def declare(

@@ -185,7 +185,7 @@ def _label(ordered: Sequence[_Evidence]) -> dict[str, Kind]:
 
 def _times(ordered: Sequence[_Evidence], taken: Mapping[str, Kind], has_time: bool) -> dict[str, Kind]:
     candidates = [field for field in ordered if field.name not in taken and field.is_time()]
-    kinds = {field.name: Kind.IGNORE for field in candidates if field.type is JsonType.STRING}
+    kinds = {field.name: Kind.IGNORE for field in ordered if field.name not in taken and field.is_date()}
     if candidates and not has_time:
         best = max(candidates, key=lambda field: (field.has_time_name(), field.never_falls()))
         kinds[best.name] = Kind.TIME
@@ -224,21 +224,29 @@ class _Evidence:
         seconds = self.seconds()
         return all(a <= b for a, b in pairwise(seconds))
 
-    def is_time(self) -> bool:
+    def reads_as_time(self) -> bool:
         if not self.values or self.type not in (JsonType.STRING, JsonType.NUMBER):
             return False
         seconds = self.seconds()
-        if len(seconds) < len(self.values) or any(s != s for s in seconds):
+        return len(seconds) == len(self.values) and all(s == s for s in seconds)
+
+    def is_date(self) -> bool:
+        return (
+            self.type is JsonType.STRING and self.reads_as_time() and all("-" in v[1:] for v in self.values)
+        )
+
+    def is_time(self) -> bool:
+        if not self.reads_as_time():
             return False
-        if self.type is JsonType.STRING:
-            if all(value.strip().lstrip("+-").replace(".", "").isdigit() for value in self.values):
-                return self.has_time_name() and self._recent(seconds)
-            return (
-                self.has_time_name() or self.records < CHECKPOINTS[1] or self.never_falls() or self._precise()
-            )
+        seconds = self.seconds()
+        if self.is_date():
+            sure = self.has_time_name() or self._precise() or self.never_falls()
+            return sure or self.records < CHECKPOINTS[1]
         if self.has_time_name():
-            return self._recent(seconds) or (min(seconds) >= 0 and self.never_falls())
-        return self.records >= CHECKPOINTS[1] and self._recent(seconds) and self.never_falls()
+            relative = self.type is JsonType.NUMBER and min(seconds) >= 0 and self.never_falls()
+            return self._recent(seconds) or relative
+        rising = self.type is JsonType.NUMBER and self.never_falls()
+        return self.records >= CHECKPOINTS[1] and rising and self._recent(seconds)
 
     def _recent(self, seconds: Sequence[float]) -> bool:
         return all(_EARLIEST_S <= s <= _LATEST_S for s in seconds)

@@ -18,7 +18,7 @@ from anomalyai.decode import REFUSED, Codec, Columns, Rows, reader_for
 from anomalyai.decode_exact import RecordError, check, flatten, parse
 from anomalyai.decode_source import join_rows
 from anomalyai.errors import StateError, UnreadableBody
-from anomalyai.growth import schema_of
+from anomalyai.growth import CHECKPOINTS, extend, reinfer
 from anomalyai.key import exact_text, stable_key
 from anomalyai.schema import FeedSchema
 
@@ -212,22 +212,22 @@ class RecordBatch:
         the first record that does not fit.
         """
         body = msgspec.json.encode(list(records))
-        flat = []
+        known = schema or FeedSchema()
+        flat: list[dict[str, Any]] = []
         for i, raw in enumerate(msgspec.json.decode(body, type=list[msgspec.Raw])):
             try:
-                flat.append(_flat(bytes(raw), schema or FeedSchema()))
+                values = _flat(bytes(raw), known)
+                fresh = check(values, known)
             except RecordError as error:
-                raise _unfit(i, error) from error
-        known = schema_of(flat, schema or FeedSchema())
+                text = f"record {i}: {error.text}"
+                raise UnreadableBody(text, code="record_invalid", field=error.field) from error
+            known = extend(known, fresh, values) if fresh else known
+            flat.append(values)
+        if flat and not known.settled:
+            known = reinfer(known, flat[: CHECKPOINTS[-1]], settle=len(flat) >= CHECKPOINTS[-1])
         reader = reader_for(known)
-        for i, values in enumerate(flat):
-            try:
-                check(values, known)
-            except RecordError as error:
-                raise _unfit(i, error) from error
-        return cls(
-            known, reader.columns(Rows(reader, [reader.make(values) for values in flat])), "rows", body
-        )
+        rows = Rows(reader, [reader.make(values) for values in flat])
+        return cls(known, reader.columns(rows), "rows", body)
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame, schema: FeedSchema | None = None) -> RecordBatch:
@@ -244,10 +244,6 @@ class RecordBatch:
         return cls.from_records(
             [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)], schema
         )
-
-
-def _unfit(i: int, error: RecordError) -> UnreadableBody:
-    return UnreadableBody(f"record {i}: {error.text}", code="record_invalid", field=error.field)
 
 
 def _flat(raw: bytes, schema: FeedSchema) -> dict[str, Any]:
