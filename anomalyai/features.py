@@ -31,12 +31,11 @@ MAX_NUMBER = 1e30
 """Larger magnitudes count as this one: beyond it 32-bit floats, and differences, overflow."""
 
 
-
 class Column(msgspec.Struct, frozen=True):
     """What a feature column says about `field`.
 
-    `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst; `entity` names
-    the entity field whose habit it is measured against, None for the feed itself.
+    `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst; `entity`
+    names the entity field whose habit it is measured against, None for the feed itself.
     """
 
     field: str

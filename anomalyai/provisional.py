@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from anomalyai.records import RecordBatch, join_rows
+from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
 
 MAX_RECORDS = 500
@@ -49,7 +49,7 @@ class ProvisionalRecords:
         together = groupby(zip(self._kept, self._arrivals_s, strict=True), key=lambda kept: _bits(kept[1]))
         for _, group in together:
             kept = list(group)
-            body = join_rows([raw for raw, _ in kept])
+            body = b"[" + b",".join(raw for raw, _ in kept) + b"]"
             yield RecordBatch.from_log(schema, "rows", body, seq, kept[0][1])
             seq += len(kept)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from simulators.cardholder import CATEGORIES, ONLINE_SHOPS, STREET, Cardholders, online_shop
 from simulators.rhythm import DAY_S, HOUR_S, MONDAY_S
-from simulators.simulator import Attack, Events, Simulator, texts_of_times, with_gaps
+from simulators.simulator import START_S, Attack, Events, Simulator, texts_of_times, with_gaps
 
 __all__ = ["FraudSimulator"]
 
@@ -65,9 +65,17 @@ positions = [["lat", "lon"]]
 """
 
     def __init__(
-        self, seed: int = 0, anomaly_share: float = 0.005, *, customers: int = 2_000, **options: Any
+        self,
+        seed: int = 0,
+        anomaly_share: float = 0.005,
+        start_s: float = START_S,
+        first: int = 1,
+        *,
+        customers: int = 2_000,
     ) -> None:
-        super().__init__(seed, anomaly_share, **options)
+        if customers < 1:
+            raise ValueError(f"customers must be at least 1, got {customers}")
+        super().__init__(seed, anomaly_share, start_s, first)
         self.customers = customers
 
     def _populate(self, rng: np.random.Generator) -> None:

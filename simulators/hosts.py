@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from simulators.rhythm import HOURS, Rhythm, hour_of_week, week
 
-__all__ = ["SERVICES", "Hosts", "Service"]
+__all__ = ["MOST_WORKSTATIONS", "SERVICES", "Hosts", "Service"]
 
 DOCUMENTATION_NETS: Final = ("192.0.2", "198.51.100", "203.0.113")  # RFC 5737
 PER_HOST_DAY: Final = 500.0
+MOST_WORKSTATIONS: Final = 200 * 250  # of 10.0.1.0 and what follows
 SITES_EACH: Final = 25
 SITE_ODDS: Final = np.cumsum((1 / np.arange(1, SITES_EACH + 1)) / (1 / np.arange(1, SITES_EACH + 1)).sum())
 

@@ -19,9 +19,9 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from simulators.hosts import SERVICES, Hosts
+from simulators.hosts import MOST_WORKSTATIONS, SERVICES, Hosts
 from simulators.rhythm import DAY_S, HOUR_S, MONDAY_S
-from simulators.simulator import Attack, Events, Simulator, texts_of_times, with_gaps
+from simulators.simulator import START_S, Attack, Events, Simulator, texts_of_times, with_gaps
 
 __all__ = ["NetworkSimulator"]
 
@@ -69,9 +69,17 @@ numbers = ["bytes_out", "bytes_in", "packets", "duration_s"]
 """
 
     def __init__(
-        self, seed: int = 0, anomaly_share: float = 0.005, *, workstations: int = 180, **options: Any
+        self,
+        seed: int = 0,
+        anomaly_share: float = 0.005,
+        start_s: float = START_S,
+        first: int = 1,
+        *,
+        workstations: int = 180,
     ) -> None:
-        super().__init__(seed, anomaly_share, **options)
+        if not 1 <= workstations <= MOST_WORKSTATIONS:
+            raise ValueError(f"workstations must be 1 to {MOST_WORKSTATIONS}, got {workstations}")
+        super().__init__(seed, anomaly_share, start_s, first)
         self.workstations = workstations
 
     def _populate(self, rng: np.random.Generator) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Attack", "Chunk", "Events", "Simulator", "texts_of_times", "with_gaps"]
+__all__ = ["START_S", "Attack", "Chunk", "Events", "Simulator", "texts_of_times", "with_gaps"]
 
 BLOCK_EVENTS: Final = 4_096
 START_S: Final = 1_767_571_200.0  # Monday, 2026-01-05T00:00:00Z

@@ -4,7 +4,7 @@ Three threads: the writer (`stream.writer`), the engine's own, and the training 
 The engine's thread, per micro-batch:
 
 1. take entries that the log has made durable, in log order, until size, age or a pause closes it;
-2. put each through its feed's `Pipeline`, one after the other;
+2. put each through its feed's `Pipeline`, one after the other, small neighbours joined;
 3. one transaction: alerts, scores, dead letters, queued trainings and every feed's position;
 4. hand what was committed to the hub, and finished training sets to the training thread;
 5. save a snapshot of each feed that is due.
@@ -239,6 +239,6 @@ class Engine:
 
     def _answer(self, inquiry: Inquiry) -> None:
         try:
-            inquiry.answer.set_result(inquiry.ask(self._processor.lane(inquiry.feed)))
+            inquiry.answer.set_result(inquiry.ask(self._processor.settle(inquiry.feed)))
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
             inquiry.answer.set_exception(error)

@@ -14,6 +14,7 @@ from anomalyai.training import TrainingSet
 from stream import settings
 from stream.backlog import Backlog
 from stream.clock import Clock
+from stream.coalesce import joined, may_join
 from stream.errors import LogFailure
 from stream.hub import Hub
 from stream.lane import Lane
@@ -62,6 +63,8 @@ class Processor:
         self._parts = parts
         self._stopping = stopping
         self._results = Results()
+        self._held: dict[str, list[LogItem]] = {}
+        self._held_records = 0
         self._flying: Commit | None = None
 
     @property
@@ -71,15 +74,22 @@ class Processor:
 
     @property
     def records(self) -> int:
-        """Records gathered since the last launch."""
-        return self._results.records
+        """Records taken since the last launch."""
+        return self._results.records + self._held_records
 
     def take(self, item: LogItem) -> None:
-        """Put an entry that has just become durable through its pipeline; the backlog counts it out later."""
-        self.oldest_s = item.arrival_s
+        """Take an entry that has just become durable; the backlog counts it out when it is committed."""
+        if not self.records:
+            self.oldest_s = item.arrival_s
         self._results.waiting_records += item.n
         self._results.waiting_bytes += item.size_bytes if item.n else 0
-        self._advance(self.lane(item.feed), item)
+        self._hold(self.lane(item.feed), item)
+
+    def settle(self, feed: str) -> Lane:
+        """Return a feed's lane after all its entries that were taken."""
+        lane = self.lane(feed)
+        self._release(lane)
+        return lane
 
     def lane(self, feed: str) -> Lane:
         """Return a feed's lane; a new feed's begins here."""
@@ -99,8 +109,8 @@ class Processor:
         last = parts.reader.last_entry(feed)
         for stored in parts.reader.read(feed, lane.shard.entry, last):
             self.cause = f"recovering feed {feed}: entry {stored.entry} of {last}"
-            self._advance(lane, stored)
-            if self._results.records >= parts.settings.max_batch_records:
+            self._hold(lane, stored)
+            if self.records >= parts.settings.max_batch_records:
                 self.launch()
             if self._stopping.is_set():
                 break
@@ -110,6 +120,8 @@ class Processor:
 
     def launch(self) -> None:
         """Start the commit of what was gathered; the one before has to land first."""
+        for feed in list(self._held):
+            self._release(self.lanes[feed])
         self.land()
         if not self._results.empty:
             commit, self._results = Commit(self._results), Results()
@@ -167,34 +179,81 @@ class Processor:
             monotonic_s=parts.clock.monotonic_s(),
         )
 
-    def _advance(self, lane: Lane, source: LogItem | StoredEntry) -> None:
-        """Put one entry through its feed's pipeline and gather what came of it."""
-        fresh = source.entry > lane.committed_entry
+    def _hold(self, lane: Lane, source: LogItem | StoredEntry) -> None:
+        """Put an entry through its pipeline, a small one a little later, together with those that follow."""
         if source.entry in lane.skipped:
+            self._release(lane)
             lane.shard.skip(source.entry, source.first_seq, source.n)
-        else:
+            if source.entry > lane.committed_entry:
+                self._results.done(lane.feed, lane.shard.entry, lane.shard.seq)
+            return
+        if isinstance(source, StoredEntry):
             try:
-                item = (
-                    source.decode(lane.shard.pipeline.schema) if isinstance(source, StoredEntry) else source
-                )
-                batches = list(lane.shard.take(item, self._parts.settings.max_batch_records))
+                item = source.decode(lane.shard.pipeline.schema)
             except Exception as error:  # noqa: BLE001 - one bad entry must not stop the engine
+                self._release(lane)
                 self._set_aside(lane, source, error)
                 return
-            for scored in batches:
-                lane.scored(scored)
-                if not fresh:
-                    self._parts.hub.channel(lane.feed).fill(scored)
-                    continue
-                self._results.add(lane.feed, item.entry, item.arrival_s, scored)
-                if scored.training_set is not None:
-                    self._train(lane.feed, item.entry, scored.training_set)
-        if fresh:
-            self._results.done(lane.feed, lane.shard.entry, lane.shard.seq)
+        else:
+            item = source
+        held = self._held.get(lane.feed, [])
+        if held and (not may_join(held, item) or item.entry > lane.committed_entry >= held[0].entry):
+            self._release(lane)
+            held = []
+        if may_join(held, item):
+            self._held.setdefault(lane.feed, []).append(item)
+            self._held_records += item.n
+        else:
+            self._advance(lane, [item])
 
-    def _train(self, feed: str, entry: int, training_set: TrainingSet) -> None:
-        """Keep a training set; without it the records that completed it must not count as processed."""
-        job_id = f"{feed}-{entry}"
+    def _release(self, lane: Lane) -> None:
+        """Put what is held of a feed through its pipeline."""
+        held = self._held.pop(lane.feed, None)
+        if held:
+            self._held_records -= sum(item.n for item in held)
+            self._advance(lane, held)
+
+    def _advance(self, lane: Lane, items: list[LogItem]) -> None:
+        """Put entries through their feed's pipeline as one and gather what came of them."""
+        before, last = lane.shard.pipeline.seen, items[-1]
+        failure: Exception | None = None
+        try:
+            parts = list(lane.shard.take(joined(items), self._parts.settings.max_batch_records))
+        except Exception as error:  # noqa: BLE001 - one bad entry must not stop the engine
+            failure = error
+        if failure is not None and last is items[0]:
+            self._set_aside(lane, last, failure)
+            return
+        if failure is not None:
+            self._advance_singly(lane, items)
+            return
+        for scored in parts:
+            lane.scored(scored)
+        if last.entry <= lane.committed_entry:
+            for scored in parts:
+                self._parts.hub.channel(lane.feed).fill(scored)
+            return
+        for scored in parts:
+            self._results.add(lane.feed, items[0].arrival_s, scored)
+            if scored.training_set is not None:
+                place = scored.training_set.last_seq - before
+                self._train(lane.feed, last.entry, parts[0].first_seq + place - 1, scored.training_set)
+        self._results.add_scores(lane.feed, [(item.entry, item.n) for item in items], parts)
+        self._results.done(lane.feed, last.entry, lane.shard.seq)
+
+    def _advance_singly(self, lane: Lane, items: list[LogItem]) -> None:
+        """Begin again before some entries that failed together, so that only the bad one is set aside."""
+        limit = self._parts.settings.max_batch_records
+        lane.shard = self._parts.recovery.rebuild(lane.feed, items[0].entry - 1, lane.skipped, limit)
+        for item in items:
+            self._advance(lane, [item])
+
+    def _train(self, feed: str, entry: int, seq: int, training_set: TrainingSet) -> None:
+        """Keep a training set; without it the records that completed it must not count as processed.
+
+        The job is named by the record that completed the set, so that a replay names the same one.
+        """
+        job_id = f"{feed}-{seq}"
         while True:
             try:
                 self._parts.training.keep(job_id, training_set)

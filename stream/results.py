@@ -6,6 +6,7 @@ dead letters stay as they are, positions move on. Single-threaded: the engine ga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -28,7 +29,6 @@ class Published(msgspec.Struct, frozen=True):
     """A scored batch with its encoded alerts, to be passed to viewers once it is committed."""
 
     feed: str
-    entry: int
     arrival_s: float
     scored: ScoredBatch
     alerts: list[PublishedAlert]
@@ -53,28 +53,42 @@ class Results:
         """Whether there is nothing to commit."""
         return not (self.positions or self.dead_letters)
 
-    def add(self, feed: str, entry: int, arrival_s: float, scored: ScoredBatch) -> None:
-        """Take in a scored batch of an entry; an entry's batches come in order."""
+    def add(self, feed: str, arrival_s: float, scored: ScoredBatch) -> None:
+        """Take in a scored batch."""
         alerts = [(alert, msgspec.json.encode(alert)) for alert in scored.alerts]
         self.alerts += [_alert_row(alert, body) for alert, body in alerts]
         encoded = [PublishedAlert(alert.seq, body) for alert, body in alerts]
-        self.published.append(Published(feed, entry, arrival_s, scored, encoded))
+        self.published.append(Published(feed, arrival_s, scored, encoded))
         self.records += scored.n
 
-    def done(self, feed: str, entry: int, seq: int) -> None:
-        """Note that an entry is through; gathers its scores into one row."""
-        parts = [item.scored for item in self.published if item.feed == feed and item.entry == entry]
-        if parts:
+    def add_scores(self, feed: str, entries: Sequence[tuple[int, int]], parts: Sequence[ScoredBatch]) -> None:
+        """Keep what the records of some entries scored, one row per entry.
+
+        `entries` are (entry, number of records), `parts` the scored batches of all of them, in order.
+        """
+        if not parts:
+            return
+        score, flagged, warming_up = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("score", "flagged", "warming_up")
+        )
+        start = 0
+        for entry, n in entries:
+            stop = start + n
             self.scores.append(
                 {
                     "entry": entry,
                     "feed": feed,
-                    "first_seq": parts[0].first_seq,
-                    "n": sum(part.n for part in parts),
+                    "first_seq": parts[0].first_seq + start,
+                    "n": n,
                     "threshold": parts[-1].threshold,
-                    "body": pack_scores(parts),
+                    "body": pack_scores(score[start:stop], flagged[start:stop], warming_up[start:stop]),
                 }
             )
+            start = stop
+
+    def done(self, feed: str, entry: int, seq: int) -> None:
+        """Note that everything up to an entry is through."""
         self.positions[feed] = (entry, seq)
 
     def dead(self, feed: str, entry: int, first_seq: int | None, n: int, error: str, at_s: float) -> None:
@@ -159,12 +173,12 @@ def change_job(job_id: str, **values: Any) -> Statements:
     return run
 
 
-def pack_scores(parts: list[ScoredBatch]) -> bytes:
+def pack_scores(
+    score: NDArray[np.float64], flagged: NDArray[np.bool_], warming_up: NDArray[np.bool_]
+) -> bytes:
     """Return the scores of an entry as bytes: float64 scores, then flagged and warming-up as packed bits."""
-    score = np.concatenate([np.asarray(part.score, dtype="<f8") for part in parts])
-    flagged = np.packbits(np.concatenate([part.flagged for part in parts]))
-    warming_up = np.packbits(np.concatenate([part.warming_up for part in parts]))
-    return score.tobytes() + flagged.tobytes() + warming_up.tobytes()
+    packed = (np.packbits(flagged), np.packbits(warming_up))
+    return score.astype("<f8", copy=False).tobytes() + b"".join(bits.tobytes() for bits in packed)
 
 
 def unpack_scores(body: bytes, n: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:

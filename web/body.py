@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 import zlib
 from typing import Protocol
 
@@ -14,6 +16,7 @@ from web.errors import RequestError
 from web.site import current_site
 
 STEP_BYTES = 1 << 20
+DRAIN_S, DRAIN_BYTES = 2.0, 256 << 20
 GZIP_WINDOW = 31
 
 
@@ -36,9 +39,11 @@ def read_body() -> bytes:
     """
     limit = current_site().settings.server.max_body_bytes
     declared = request.content_length
+    stream = get_input_stream(request.environ)
     if declared is not None and declared > limit:
+        _drain(stream)
         raise _too_large(limit)
-    body = _read(get_input_stream(request.environ), limit)
+    body = _read(stream, limit)
     if declared is not None and len(body) < declared:
         raise RequestError(400, "body_incomplete", f"the body ended after {len(body)} of {declared} bytes")
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
@@ -59,12 +64,27 @@ def _read(stream: _Readable, limit: int) -> bytes:
             parts.append(part)
             size += len(part)
             if size > limit:
+                _drain(stream)
                 raise _too_large(limit)
     except (TimeoutError, BlockingIOError) as error:
         raise RequestError(408, "timeout", f"the body stalled after {size} bytes") from error
     except (OSError, ParseException) as error:
         raise RequestError(400, "body_broken", f"the body broke off after {size} bytes: {error}") from error
     return b"".join(parts)
+
+
+def _drain(stream: _Readable) -> None:
+    """Take what an over-long body still brings, bounded: a client that is cut off never sees its answer."""
+    connection = request.environ.get("gunicorn.socket")
+    if isinstance(connection, socket.socket):
+        connection.settimeout(DRAIN_S)
+    deadline = time.monotonic() + DRAIN_S
+    taken = 0
+    try:
+        while taken < DRAIN_BYTES and time.monotonic() < deadline and (part := stream.read(STEP_BYTES)):
+            taken += len(part)
+    except (OSError, ParseException):
+        return  # the answer is the same, whether or not anyone is left to read it
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:

@@ -47,7 +47,10 @@ class Companion(Protocol):
     """What runs beside a server: the demo's starter model and simulator."""
 
     def prepare(self, runtime: Runtime) -> None:
-        """Get ready, once the runtime has started and before the server is announced."""
+        """Get ready, before the runtime starts."""
+
+    def install(self, runtime: Runtime) -> None:
+        """Act on the started runtime, before the server is announced."""
 
     def run(self, url: str, stop: threading.Event) -> None:
         """Run until `stop`, in a thread of the worker, once the address has been announced."""
@@ -103,10 +106,13 @@ class Server(BaseApplication):  # type: ignore[misc]
         return runtime, create_app(runtime, self.settings, stop)
 
     def start(self, runtime: Runtime, stop: threading.Event) -> None:
-        """Recover, get ready, say so, and run the companion; called in a thread of the worker."""
-        runtime.start()
-        if self._companion is not None and not stop.is_set():
+        """Recover, announce the address, and run the companion; called in a thread of the worker."""
+        if self._companion is not None:
             self._companion.prepare(runtime)
+        if not stop.is_set():
+            runtime.start()
+        if self._companion is not None and not stop.is_set():
+            self._companion.install(runtime)
         if stop.is_set():
             return
         if self._announced[0] == 0:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from anomalyai.timestamp import number_column, parse_number, parse_text, text_column
 
-MOMENTS = st.datetimes(datetime.min + timedelta(days=1), datetime.max - timedelta(days=1))
+FIRST = datetime(1, 1, 2, tzinfo=UTC).replace(tzinfo=None)
+LAST = datetime(9999, 12, 30, tzinfo=UTC).replace(tzinfo=None)
+MOMENTS = st.datetimes(FIRST, LAST)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,66 @@ def test_a_replay_of_committed_entries_restores_the_line_and_publishes_no_alert_
         first = replayed.next(0.0)
         assert first is not None
         assert msgspec.json.decode(first)["type"] == "alert"
+
+
+def send_singly(runtime: Runtime, first: int, n: int) -> None:
+    """Send single-record frames without waiting for each, so that they queue up before the engine."""
+    session = runtime.producer("f", None)
+    begun = [session.begin(msgspec.json.encode(record)) for record in records(first, n)]
+    assert [pending.message()["last_seq"] for pending in begun] == list(range(first + 1, first + n + 1))
+
+
+def test_single_records_give_the_bits_that_the_pipeline_gives_however_they_are_joined(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running(data, ManualClock()) as runtime:
+        send_singly(runtime, 0, 700)
+        post_all(runtime, [(700, 300)])
+        send_singly(runtime, 1000, 400)
+    found = outcome(data)
+    _, scored = _replayed(data)
+    alerts = {alert.id: msgspec.json.encode(alert) for s in scored for alert in s.alerts}
+    assert found.alerts == alerts
+    assert len(alerts) >= 5
+    entries = [(entry, n) for entry, kind, _, n, _ in found.entries if kind == "records"]
+    assert [found.scores[entry][: 8 * n] for entry, n in entries] == [s.score.tobytes() for s in scored]
+    for place in (0.0, 0.5, 0.97):
+        rewind(data, found.entries[int(place * len(found.entries))][0])
+        with running(data, ManualClock()):
+            pass
+        assert outcome(data) == found
+
+
+def test_of_joined_records_only_the_bad_one_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    broken, calls = Broken(at_seq=650), list[int]()
+
+    def process(pipeline: Pipeline, batch: RecordBatch) -> ScoredBatch:
+        calls.append(batch.n)
+        return broken(pipeline, batch)
+
+    monkeypatch.setattr(Pipeline, "process", process)
+    with running(data, ManualClock()) as runtime:
+        post_all(runtime, [(0, 600)])
+        drain(runtime)
+        release = threading.Event()
+        held = runtime._engine.ask("f", lambda lane: release.wait(60.0))
+        calls.clear()
+        send_singly(runtime, 600, 100)
+        release.set()
+        held.result(timeout=60)
+        drain(runtime)
+        assert runtime.feed("f")["dead_letters"] == 1
+        assert runtime.event("f", 650)["score"] is None
+        assert runtime.event("f", 651)["score"] is not None
+    assert calls[0] == 100, "they were not joined"
+    monkeypatch.undo()
+    found = outcome(data)
+    pipeline, scored = _replayed(data, left_out=found.dead_letters[0])
+    assert {alert.id for s in scored for alert in s.alerts} == set(found.alerts)
+    newest = max((data / "snapshots" / "f").iterdir()).read_bytes().partition(b"\n")[2]
+    assert newest == pipeline.dumps()
 
 
 class Broken:

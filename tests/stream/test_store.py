@@ -15,7 +15,7 @@ from anomalyai.alert import Alert
 from anomalyai.scored import ScoredBatch
 from stream.database import Database
 from stream.errors import LogFailure
-from stream.results import Commit, Results, Statement, change_job, job_row, pack_scores, unpack_scores
+from stream.results import Commit, Results, Statement, change_job, job_row, unpack_scores
 from stream.store import Store
 from tests.stream.conftest import RunningLog
 
@@ -60,7 +60,8 @@ def commit(log: RunningLog, results: Results) -> None:
 def one_entry(entry: int, *batches: ScoredBatch) -> Results:
     results = Results()
     for batch in batches:
-        results.add("f", entry, 0.0, batch)
+        results.add("f", 0.0, batch)
+    results.add_scores("f", [(entry, sum(batch.n for batch in batches))], batches)
     results.done("f", entry, batches[-1].first_seq + batches[-1].n - 1)
     return results
 
@@ -68,10 +69,15 @@ def one_entry(entry: int, *batches: ScoredBatch) -> Results:
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(0, 99))
 def test_scores_survive_packing_bit_by_bit(sizes: list[int], seed: int) -> None:
     parts = [scored(1, n, seed=seed + i) for i, n in enumerate(sizes)]
-    score, flagged, warming_up = unpack_scores(pack_scores(parts), sum(sizes))
-    assert score.tobytes() == b"".join(part.score.tobytes() for part in parts)
-    assert np.array_equal(flagged, np.concatenate([part.flagged for part in parts]))
-    assert np.array_equal(warming_up, np.concatenate([part.warming_up for part in parts]))
+    entries = [(10 * i, n) for i, n in enumerate(reversed(sizes))]  # cut otherwise than they were scored
+    results = Results()
+    results.add_scores("f", entries, parts)
+    found = [unpack_scores(row["body"], row["n"]) for row in results.scores]
+    assert [row["n"] for row in results.scores] == sizes[::-1]
+    assert [row["first_seq"] for row in results.scores] == list(np.cumsum([1, *sizes[:0:-1]]))
+    for k, name in enumerate(("score", "flagged", "warming_up")):
+        wanted = np.concatenate([getattr(part, name) for part in parts])
+        assert np.concatenate([one[k] for one in found]).tobytes() == wanted.tobytes()
 
 
 def test_an_entrys_results_are_read_back(running_log: RunningLog) -> None:

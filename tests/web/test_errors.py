@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -146,6 +147,14 @@ def test_a_body_that_ends_early_is_said_to(server: ServerProcess) -> None:
     head = b"POST /feeds/a/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
     status, body = exchange(server, head + b'{"a": 1}', finish=True)
     assert (status, json.loads(body)["error"]["code"]) == (400, "body_incomplete")
+
+
+def test_a_body_announced_too_large_is_refused_even_if_it_never_comes(server: ServerProcess) -> None:
+    began = time.monotonic()
+    head = b"POST /feeds/a/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
+    status, body = exchange(server, head + b"[")
+    assert (status, json.loads(body)["error"]["code"]) == (413, "too_large")
+    assert time.monotonic() - began < 5
 
 
 def exchange(server: ServerProcess, raw: bytes, finish: bool = False) -> tuple[int, bytes]:

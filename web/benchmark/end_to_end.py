@@ -1,4 +1,4 @@
-"""A real server, a real producer on one WebSocket, frames of 1,000 records, durable acks, scored to the end."""
+"""A real server and producer on one WebSocket: frames of 1,000 records, durable acks, scored to the end."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ ROUNDS = 3
 
 
 def river_rate(records: int = RIVER_RECORDS) -> float:
-    """Return the events a second of `MinMaxScaler | HalfSpaceTrees` (25 trees of height 8), score then learn."""
+    """Return events a second of `MinMaxScaler | HalfSpaceTrees` (25 trees of height 8), score then learn."""
     from river import anomaly, compose, preprocessing
 
     trees = anomaly.HalfSpaceTrees(n_trees=25, height=8, window_size=250, seed=0)

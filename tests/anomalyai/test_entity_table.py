@@ -1,0 +1,102 @@
+"""Profiles: bounded tables, growth, eviction, late records, rarity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomalyai import state
+from anomalyai.entity_table import WAYS, EntityTable
+from anomalyai.profile import EntityProfile
+from anomalyai.rarity import ValueRarity
+
+
+def keys(numbers: object) -> np.ndarray:
+    spread = np.asarray(numbers, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return np.where(spread == 0, np.uint64(1), spread)
+
+
+def observe(
+    profile: EntityProfile, who: object, when: object, value: float = 10.0, tick: int = 0
+) -> np.ndarray:
+    found = keys(who)
+    times = np.broadcast_to(np.asarray(when, dtype=np.float64), found.shape)
+    return profile.observe(found, times, np.full((len(found), 1), value), tick)
+
+
+def test_growth_keeps_every_entity() -> None:
+    profile = EntityProfile(1, 100_000)
+    observe(profile, np.arange(20_000), 0.0)
+    assert profile.table.used + profile.table.evicted == 20_000
+    assert profile.table.evicted < 0.01 * 20_000
+    again = observe(profile, np.arange(20_000), 60.0, tick=20_000)
+    assert again[:, 2].mean() < 0.02  # almost none is new
+
+
+def test_the_table_is_bounded_and_the_least_recently_used_goes() -> None:
+    profile = EntityProfile(1, 2_000)
+    for round_number in range(20):
+        first = round_number * 1_000
+        observe(profile, np.arange(first, first + 1_000), 0.0, tick=2 * first)
+        assert observe(profile, [0], 0.0, tick=2 * first + 1_500)[0, 2] == 0.0  # kept: lately used
+    assert profile.table.slots <= 2 * 2_000 / 0.5
+    assert profile.table.evicted > 10_000
+    assert profile.table.size_bytes < 1_000_000
+
+
+def test_slots_are_shared_by_whole_buckets() -> None:
+    assert EntityTable(1, 10).slots % WAYS == 0
+
+
+def test_a_deviation_is_measured_against_the_entity_itself() -> None:
+    profile = EntityProfile(1, 1_000)
+    for tick in range(60):
+        observe(profile, [1], 60.0 * tick, value=10.0, tick=2 * tick)
+        observe(profile, [2], 60.0 * tick, value=1_000.0, tick=2 * tick + 1)
+    unusual = observe(profile, [1], 3_600.0, value=1_000.0, tick=200)[0, 0]
+    usual = observe(profile, [2], 3_600.0, value=1_000.0, tick=201)[0, 0]
+    assert unusual > 3.0
+    assert abs(usual) < 0.5
+
+
+def test_late_records_are_counted_and_break_nothing() -> None:
+    profile = EntityProfile(1, 1_000)
+    observe(profile, [1], 1_000.0)
+    late = observe(profile, [1], 10.0, tick=1)
+    assert profile.late == 1
+    assert np.isfinite(late).all()
+    assert np.isfinite(observe(profile, [1], np.nan, tick=2)[0, 0])
+
+
+def test_a_burst_shows() -> None:
+    profile = EntityProfile(1, 1_000)
+    for tick in range(100):
+        calm = observe(profile, [1], 3_600.0 * tick, tick=tick)[0, 1]
+    for tick in range(20):
+        burst = observe(profile, [1], 360_000.0 + tick, tick=100 + tick)[0, 1]
+    assert burst > calm + 1.5
+
+
+def test_missing_entities_are_left_out() -> None:
+    profile = EntityProfile(1, 1_000)
+    out = profile.observe(np.zeros(3, dtype=np.uint64), np.zeros(3), np.ones((3, 1)), 0)
+    assert np.isnan(out).all()
+    assert profile.table.used == 0
+
+
+def test_rarity_is_the_decayed_share_in_nats() -> None:
+    rarity = ValueRarity(100)
+    common, rare = keys([5])[0], keys([6])[0]
+    seen = np.where(np.arange(4_000) % 100 == 99, rare, common).astype(np.uint64)
+    out = rarity.observe(seen, 0)
+    assert out[-2] == pytest.approx(-np.log(0.99), abs=0.02)
+    assert out[-1] == pytest.approx(np.log(100), abs=0.25)
+    assert rarity.observe(keys([7]), 4_000)[0] > np.log(1_000)
+
+
+def test_state_goes_on_exactly() -> None:
+    first, second = EntityProfile(1, 1_000), EntityProfile(1, 1_000)
+    observe(first, np.arange(700) % 90, np.arange(700.0))
+    second.restore(state.loads("profile", state.dumps("profile", first.state())))
+    next_first = observe(first, np.arange(90), 800.0, tick=700)
+    assert np.array_equal(next_first, observe(second, np.arange(90), 800.0, tick=700), equal_nan=True)
