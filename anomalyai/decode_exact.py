@@ -34,7 +34,9 @@ MAX_DEPTH: Final = 4
 MAX_ARRAY_DEPTH: Final = 16
 """How deep arrays, and objects within them, may nest."""
 
-MAX_INTEGER_DIGITS: Final = 1_000
+MAX_INTEGER_DIGITS: Final = 4_300
+"""Longest integer literal that is read, sign included; where the typed decoder ends too."""
+
 FLOAT_BOUND: Final = 2**1024 - 2**970
 """Integers from here on round to infinity."""
 

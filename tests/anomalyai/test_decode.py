@@ -128,6 +128,18 @@ def test_the_fast_path_takes_nothing_that_the_exact_reading_refuses(
         assert takes(raw)
 
 
+@pytest.mark.parametrize("digits", [4_299, 4_300, 4_301])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_both_readings_take_integers_of_the_same_length(digits: int, sign: str) -> None:
+    literal = sign + "7" * digits
+    fast = Intake(SCHEMA).admit(f'[{{"card":{literal}}}]'.encode())
+    exact = Intake(SCHEMA).admit(f'[{{"card":{literal},"new":1}}]'.encode())
+    taken = len(literal) <= 4_300
+    assert (fast.accepted, exact.accepted) == (taken, taken)
+    batches = [item for item in (*fast.items, *exact.items) if isinstance(item, RecordBatch)]
+    assert [batch.text(0, "card") for batch in batches] == [literal] * (2 * taken)
+
+
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "a\x00b"])
 def test_names_that_need_escaping_are_read_all_the_same(name: str) -> None:
     intake = Intake()

@@ -30,7 +30,7 @@ def test_an_error_carries_code_message_field_and_hint(cls: type[AnomalyAIError])
 
 
 def test_codes_tell_the_classes_apart() -> None:
-    codes = [cls.code for cls in [*CLASSES, SchemaConflict]]
+    codes = [SchemaConflict.code, *(cls.code for cls in CLASSES)]
     assert len(set(codes)) == len(codes)
     assert UnreadableBody("x", code="truncated_body").code == "truncated_body"
 
