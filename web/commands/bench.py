@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 
@@ -19,14 +21,16 @@ def command(end_to_end: bool, as_json: bool) -> None:
     from web.benchmark.end_to_end import measure_end_to_end
     from web.benchmark.pipeline import measure_pipeline
 
-    parts = (
-        [measure_end_to_end]
-        if end_to_end
-        else [measure_hst, measure_forest, measure_pipeline, measure_end_to_end]
-    )
+    every: list[Callable[[], dict[str, dict[str, float]]]] = [
+        measure_hst,
+        measure_forest,
+        measure_pipeline,
+        measure_end_to_end,
+    ]
+    parts = every[-1:] if end_to_end else every
     results: dict[str, dict[str, float]] = {}
     for part in parts:
-        click.echo(f"measuring {part.__name__.removeprefix('measure_')} ...", err=True)
+        click.echo("measuring ...", err=True)
         results.update(part())
     if as_json:
         click.echo(msgspec.json.encode(results).decode())

@@ -22,8 +22,8 @@ TRAINING_SEED, TRAINING_RECORDS, CHUNK_RECORDS = 20_260_101, 20_000, 500
 def command(host: str | None, port: int | None, data: str | None, rate: float) -> None:
     """Run the server with a starter model and a simulated feed of card payments.
 
-    The starter model is trained at the first start and loaded at later ones. Prints the page's address; Ctrl-C
-    stops server and simulator.
+    The starter model is trained at the first start and loaded at later ones. Prints the page's address;
+    Ctrl-C stops server and simulator.
     """
     from simulators.fraud import FraudSimulator
     from stream.settings import load
