@@ -80,6 +80,7 @@ class ServerProcess:
                     str(self.data),
                 ],
                 stdout=subprocess.PIPE,
+                bufsize=0,  # or select would not see lines that a buffer has read ahead
                 stderr=stderr,
                 env={**os.environ, **self.environ},
                 start_new_session=True,
