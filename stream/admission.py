@@ -24,9 +24,12 @@ from anomalyai.schema import FeedSchema
 from stream.backlog import Backlog
 from stream.clock import Clock
 from stream.dedup import Ack, Answer, Counts, Key, Memory, Refusal, Remembered, count, digest, remember
-from stream.log import Log
+from stream.log import Entry, Log
 from stream.recall import PendingAnswer, ProducerMark, Recall
 from stream.transaction import Statements
+
+MAX_ENTRY_RECORDS = 10_000
+"""A body of more records becomes several log entries, in one transaction."""
 
 
 class Body(NamedTuple):
@@ -208,11 +211,18 @@ class FeedAdmission:
     def _number(self, items: Sequence[SchemaChange | RecordBatch]) -> list[SchemaChange | RecordBatch]:
         numbered: list[SchemaChange | RecordBatch] = []
         for item in items:
-            if isinstance(item, RecordBatch):
-                numbered.append(item.numbered(self._last_seq + 1))
-                self._last_seq += item.n
-            else:
+            if not isinstance(item, RecordBatch):
                 numbered.append(item)
+                continue
+            batch = item.numbered(self._last_seq + 1)
+            self._last_seq += item.n
+            if item.n <= MAX_ENTRY_RECORDS:
+                numbered.append(batch)
+            else:  # so that the engine publishes as it goes, and one record is read without half a million
+                numbered += [
+                    batch.slice(start, start + MAX_ENTRY_RECORDS)
+                    for start in range(0, item.n, MAX_ENTRY_RECORDS)
+                ]
         return numbered
 
     def _prelude(self) -> list[ControlEntry]:
@@ -232,13 +242,14 @@ class FeedAdmission:
         also: Sequence[Statements],
         key: Key | None = None,
     ) -> Future[list[int]]:
-        records = sum(payload.n for payload in payloads if isinstance(payload, RecordBatch))
-        size_bytes = sum(len(payload.body) for payload in payloads if isinstance(payload, RecordBatch))
+        entries = [Entry.of(payload) for payload in payloads]
+        records = sum(entry.n for entry in entries)
+        size_bytes = sum(len(entry.body) for entry in entries if entry.n)
         self._shared.backlog.add(records, size_bytes)
         durable = self._shared.log.append(
             self.feed,
             self._epoch,
-            payloads,
+            entries,
             arrival_s=arrival_s,
             producer=key.producer if key else None,
             batch=key.batch if key else None,

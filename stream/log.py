@@ -14,7 +14,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -30,6 +30,7 @@ from stream.writer import Work, Writer
 
 RECORDS = "records"
 READ_ROWS = 64
+READ_BYTES = 16 * 1024 * 1024
 
 
 class LogItem(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +55,25 @@ class LogItem(msgspec.Struct, frozen=True, gc=False):
         return self.payload if self.first_seq is None else None
 
 
+class Entry(NamedTuple):
+    """What is to become a row of the log: a numbered batch of `n` records, or a control entry (`n` 0)."""
+
+    payload: RecordBatch | ControlEntry
+    kind: str
+    first_seq: int | None
+    n: int
+    codec: str
+    body: bytes
+
+    @classmethod
+    def of(cls, payload: RecordBatch | ControlEntry) -> Entry:
+        """Return the entry of a payload; a part of a batch is written out anew here."""
+        if isinstance(payload, RecordBatch):
+            return cls(payload, RECORDS, payload.first_seq, payload.n, payload.codec, payload.body)
+        tag = str(type(payload).__struct_config__.tag)
+        return cls(payload, tag, None, 0, "json", msgspec.json.encode(payload))
+
+
 class _Append(Work):
     """What one frame or one control entry adds to the log, with what belongs in the same transaction."""
 
@@ -62,18 +82,19 @@ class _Append(Work):
         log: Log,
         feed: str,
         epoch: int,
-        payloads: Sequence[RecordBatch | ControlEntry],
-        rows: list[dict[str, Any]],
+        entries: Sequence[Entry],
+        shared: dict[str, Any],
         also: Sequence[Statements],
     ) -> None:
         self._log = log
         self._feed = feed
         self._epoch = epoch
-        self._payloads = payloads
-        self._rows = rows
+        self._arrival_s = float(shared["arrival"])
+        self._entries = entries
+        self._rows = [_row(entry, shared) for entry in entries]
         self._also = also
-        self._entries: list[int] = []
-        self.size_bytes = sum(len(row["body"]) for row in rows)
+        self._numbers: list[int] = []
+        self.size_bytes = sum(len(entry.body) for entry in entries)
         self.durable: Future[list[int]] = Future()
 
     def write(self, transaction: Transaction) -> None:
@@ -83,9 +104,9 @@ class _Append(Work):
                 f"an earlier append to the feed {self._feed!r} failed, so this one was not kept either",
                 hint="send it again",
             )
-        self._entries = [transaction.next_entry() for _ in self._rows]
-        for entry, row in zip(self._entries, self._rows, strict=True):
-            transaction.add(_INSERT, {"entry": entry, **row})
+        self._numbers = [transaction.next_entry() for _ in self._rows]
+        for number, row in zip(self._numbers, self._rows, strict=True):
+            transaction.add(_INSERT, {"entry": number, **row})
         for statements in self._also:
             statements(transaction)
 
@@ -93,13 +114,11 @@ class _Append(Work):
         """Hand the entries over, then answer."""
         self._log.on_appended(
             [
-                LogItem(
-                    entry, self._feed, row["first_seq"], row["n"], row["arrival"], len(row["body"]), payload
-                )
-                for entry, row, payload in zip(self._entries, self._rows, self._payloads, strict=True)
+                LogItem(number, self._feed, e.first_seq, e.n, self._arrival_s, len(e.body), e.payload)
+                for number, e in zip(self._numbers, self._entries, strict=True)
             ]
         )
-        self.durable.set_result(self._entries)
+        self.durable.set_result(self._numbers)
 
     def failed(self, error: LogFailure) -> None:
         """End the feed's epoch, then answer."""
@@ -128,7 +147,7 @@ class Log:
         self,
         feed: str,
         epoch: int,
-        payloads: Sequence[RecordBatch | ControlEntry],
+        entries: Sequence[Entry],
         *,
         arrival_s: float,
         producer: str | None = None,
@@ -137,11 +156,11 @@ class Log:
     ) -> Future[list[int]]:
         """Queue an append; returns at once. The future gives the entry numbers, or raises `LogFailure`.
 
-        `payloads` are numbered batches and control entries in log order, `epoch` is what `epoch(feed)` was
-        when they were numbered, `arrival_s` epoch seconds, `also` statements for the same transaction.
+        `entries` are in log order, `epoch` is what `epoch(feed)` was when they were numbered, `arrival_s`
+        epoch seconds, `also` statements for the same transaction.
         """
-        rows = [_row(feed, payload, arrival_s, producer, batch) for payload in payloads]
-        append = _Append(self, feed, epoch, payloads, rows, also)
+        shared = {"feed": feed, "arrival": arrival_s, "producer": producer, "batch": batch}
+        append = _Append(self, feed, epoch, entries, shared, also)
         try:
             self._writer.submit(append)
         except LogFailure as error:
@@ -210,17 +229,12 @@ class LogReader:
 
     def read(self, feed: str, after: int, upto: int | None = None) -> Iterator[StoredEntry]:
         """Yield a feed's entries in order, from the one after `after` to `upto` (the end where None)."""
-        while True:
-            statement = _SELECT.where(tables.entry.c.feed == feed, tables.entry.c.entry > after)
-            if upto is not None:
-                statement = statement.where(tables.entry.c.entry <= upto)
-            with self._database.reader.connect() as connection:
-                rows = connection.execute(statement.order_by(tables.entry.c.entry).limit(READ_ROWS)).all()
-            for row in rows:
-                yield StoredEntry(*row)
-            if len(rows) < READ_ROWS:
-                return
-            after = rows[-1].entry
+        statement = _SELECT.where(tables.entry.c.feed == feed).order_by(tables.entry.c.entry)
+        if upto is not None:
+            statement = statement.where(tables.entry.c.entry <= upto)
+        while page := self._page(statement.where(tables.entry.c.entry > after)):
+            yield from page
+            after = page[-1].entry
 
     def holding(self, feed: str, seq: int) -> StoredEntry | None:
         """Return the entry that holds a record, or None where the feed has no such record."""
@@ -251,6 +265,18 @@ class LogReader:
         with self._database.reader.connect() as connection:
             return connection.execute(statement).scalar_one() or 0
 
+    def _page(self, statement: sa.Select[Any]) -> list[StoredEntry]:
+        """Return the first entries of a selection, as many as fit in memory well."""
+        page: list[StoredEntry] = []
+        size_bytes = 0
+        with self._database.reader.connect() as connection:
+            rows = connection.execute(statement.limit(READ_ROWS))
+            while size_bytes < READ_BYTES and (row := rows.fetchone()) is not None:
+                page.append(StoredEntry(*row))
+                size_bytes += len(row.body)
+            rows.close()
+        return page
+
     def _one(self, statement: sa.Select[Any]) -> StoredEntry | None:
         with self._database.reader.connect() as connection:
             row = connection.execute(statement).first()
@@ -261,27 +287,13 @@ _INSERT = sa.insert(tables.entry)
 _SELECT = sa.select(*(tables.entry.c[name] for name in StoredEntry.__struct_fields__))
 
 
-def _row(
-    feed: str, payload: RecordBatch | ControlEntry, arrival_s: float, producer: str | None, batch: int | None
-) -> dict[str, Any]:
-    kind: str | int | None
-    codec: str
-    first_seq: int | None
-    if isinstance(payload, RecordBatch):
-        kind, codec, body = RECORDS, payload.codec, payload.body
-        first_seq, n = payload.first_seq, payload.n
-    else:
-        kind, codec, body = type(payload).__struct_config__.tag, "json", msgspec.json.encode(payload)
-        first_seq, n = None, 0
+def _row(entry: Entry, shared: dict[str, Any]) -> dict[str, Any]:
     return {
-        "feed": feed,
-        "kind": kind,
-        "first_seq": first_seq,
-        "n": n,
-        "arrival": arrival_s,
-        "producer": producer,
-        "batch": batch,
-        "codec": codec,
-        "crc": zlib.crc32(body),
-        "body": body,
+        **shared,
+        "kind": entry.kind,
+        "first_seq": entry.first_seq,
+        "n": entry.n,
+        "codec": entry.codec,
+        "crc": zlib.crc32(entry.body),
+        "body": entry.body,
     }

@@ -47,6 +47,20 @@ def test_records_are_numbered_from_one_without_gaps_and_the_log_holds_exactly_th
     assert (feed.durable_seq, feed.counts.rejected) == (5, 2)
 
 
+def test_a_large_body_becomes_several_entries_of_one_transaction(
+    running_log: RunningLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeds = running_log.feeds()
+    send(feeds, rows(0, 500))
+    monkeypatch.setattr("stream.admission.MAX_ENTRY_RECORDS", 300)
+    commits = running_log.writer.commits
+    assert send(feeds, rows(500, 700)) == Ack(700, [], 0, 501, 1200)
+    assert running_log.writer.commits == commits + 1
+    assert [item.n for item in running_log.items[-3:]] == [300, 300, 100]
+    assert [record["a"] for record in stored_records(running_log)] == [float(i) for i in range(1200)]
+    assert running_log.backlog.records == 1200
+
+
 def test_what_waits_for_the_engine_is_counted(running_log: RunningLog) -> None:
     feeds = running_log.feeds()
     send(feeds, rows(0, 3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from anomalyai.control import BudgetChange, ControlEntry, SchemaChange
 from anomalyai.records import RecordBatch
 from stream import tables
 from stream.errors import LogDamaged, LogFailure
+from stream.log import Entry, LogReader, StoredEntry
 from stream.transaction import Transaction
 from tests.stream.conftest import RunningLog
 
@@ -22,15 +24,15 @@ def batch(first_seq: int, n: int, feed_value: float = 0.0) -> RecordBatch:
 
 
 def append(log: RunningLog, first_seq: int, n: int = 3, feed: str = "f", epoch: int = 0) -> Future[list[int]]:
-    return log.log.append(feed, epoch, [batch(first_seq, n)], arrival_s=10.0)
+    return log.log.append(feed, epoch, [Entry.of(batch(first_seq, n))], arrival_s=10.0)
 
 
 def test_what_was_appended_is_read_back_in_order_with_the_same_bits(running_log: RunningLog) -> None:
     schema = batch(1, 1).schema
     payloads: list[RecordBatch | ControlEntry] = [SchemaChange(schema), batch(1, 4), BudgetChange("20/day")]
-    entries = running_log.log.append("f", 0, payloads, arrival_s=12.25, producer="p", batch=7).result(
-        timeout=60
-    )
+    entries = running_log.log.append(
+        "f", 0, [Entry.of(payload) for payload in payloads], arrival_s=12.25, producer="p", batch=7
+    ).result(timeout=60)
     append(running_log, 1, feed="other").result(timeout=60)
     assert entries == sorted(entries)
     stored = list(running_log.reader.read("f", after=0))
@@ -62,6 +64,26 @@ def test_reading_pages_through_a_long_log_and_stops_where_told(running_log: Runn
     assert list(running_log.reader.read("f", entries[-1])) == []
 
 
+def test_reading_takes_large_entries_in_smaller_pages(
+    running_log: RunningLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(7):
+        append(running_log, 1 + 100 * i, n=100).result(timeout=60)
+    size_bytes = len(next(running_log.reader.read("f", 0)).body)
+    monkeypatch.setattr("stream.log.READ_BYTES", 2 * size_bytes)
+    pages = 0
+    read_page = LogReader._page
+
+    def counted(self: LogReader, statement: sa.Select[Any]) -> list[StoredEntry]:
+        nonlocal pages
+        pages += 1
+        return read_page(self, statement)
+
+    monkeypatch.setattr(LogReader, "_page", counted)
+    assert [row.first_seq for row in running_log.reader.read("f", 0)] == [1 + 100 * i for i in range(7)]
+    assert pages == 5
+
+
 def test_the_entry_of_a_record_and_the_ends_of_a_feed_are_found(running_log: RunningLog) -> None:
     reader = running_log.reader
     assert (reader.last_seq("f"), reader.last_entry("f"), reader.holding("f", 1)) == (0, 0, None)
@@ -80,7 +102,9 @@ def test_the_entry_of_a_record_and_the_ends_of_a_feed_are_found(running_log: Run
 
 def test_the_newest_control_entry_up_to_an_entry_is_found(running_log: RunningLog) -> None:
     def control(budget: str) -> int:
-        return running_log.log.append("f", 0, [BudgetChange(budget)], arrival_s=0.0).result(timeout=60)[0]
+        return running_log.log.append("f", 0, [Entry.of(BudgetChange(budget))], arrival_s=0.0).result(
+            timeout=60
+        )[0]
 
     assert running_log.reader.last_control("f", "budget") is None
     first, _, third = control("1/100"), append(running_log, 1).result(timeout=60), control("1/200")
@@ -129,7 +153,9 @@ def test_a_changed_body_is_noticed(running_log: RunningLog) -> None:
 
 
 def test_an_unknown_control_entry_is_named(running_log: RunningLog) -> None:
-    entry = running_log.log.append("f", 0, [BudgetChange("1/100")], arrival_s=0.0).result(timeout=60)[0]
+    entry = running_log.log.append("f", 0, [Entry.of(BudgetChange("1/100"))], arrival_s=0.0).result(
+        timeout=60
+    )[0]
     running_log.stop()
     body = b'{"type":"antigravity"}'
     with running_log.database.writer.begin() as connection:
@@ -142,7 +168,7 @@ def test_a_full_disk_fails_the_append_and_all_numbered_after_it_until_the_epoch_
     waiting_log: RunningLog,
 ) -> None:
     waiting_log.fill_disk()
-    big = waiting_log.log.append("f", 0, [batch(1, 20_000)], arrival_s=0.0)
+    big = waiting_log.log.append("f", 0, [Entry.of(batch(1, 20_000))], arrival_s=0.0)
     small = append(waiting_log, 20_001)
     other = append(waiting_log, 1, n=1, feed="g")
     waiting_log.start()
@@ -166,9 +192,11 @@ def test_extra_statements_are_in_the_same_transaction(running_log: RunningLog) -
     def count(transaction: Transaction) -> None:
         transaction.execute(tables.position.insert().values(feed="f", entry=1, seq=1))
 
-    running_log.log.append("f", 0, [batch(1, 1)], arrival_s=0.0, also=[count]).result(timeout=60)
+    running_log.log.append("f", 0, [Entry.of(batch(1, 1))], arrival_s=0.0, also=[count]).result(timeout=60)
     with pytest.raises(LogFailure, match="UNIQUE"):
-        running_log.log.append("f", 0, [batch(2, 1)], arrival_s=0.0, also=[count]).result(timeout=60)
+        running_log.log.append("f", 0, [Entry.of(batch(2, 1))], arrival_s=0.0, also=[count]).result(
+            timeout=60
+        )
     assert running_log.writer.cause is not None
     assert "UNIQUE" in running_log.writer.cause
     assert running_log.reader.last_seq("f") == 1
