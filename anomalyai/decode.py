@@ -127,6 +127,11 @@ class Reader:
         self._require_safe()
         return self._row.decode(raw)
 
+    def converted(self, record: Mapping[str, Any]) -> Any:
+        """Turn one clean record of Python values into a row; raises one of `REFUSED`."""
+        self._require_safe()
+        return msgspec.convert(record, self._row_type)
+
     def table(self, body: bytes) -> Table:
         """Decode a JSON object of equally long columns; raises one of `REFUSED`."""
         self._require_safe()
@@ -177,16 +182,28 @@ class Reader:
         return np.fromiter(map(label_value, values), dtype=np.float64, count=len(values))
 
     def is_sound(self, body: bytes, decoded: Decoded, columns: Columns) -> bool:
-        """Tell whether what the decoder let pass is right too.
+        """Tell whether what the decoder let pass is right too; if not, the exact reading decides."""
+        return self.has_unique_keys(body, decoded, columns) and not self.unread(decoded, columns)
 
-        False where a key may occur twice in an object, where a strict time or label is there but unread, or
-        where arrays nest; the exact reading then decides. Every key and text has its two quotes, so a key
-        that occurs twice leaves more quotes in the body than the decoded values account for.
+    def has_unique_keys(self, body: bytes, decoded: Decoded, columns: Columns) -> bool:
+        """Tell whether surely no object in `body` has a key twice.
+
+        Every key and every text has its two quotes, so a key that occurs twice leaves more quotes in the body than
+        the decoded values account for.
         """
-        if self._quotes(decoded, columns, body) != _count_quotes(body):
-            return False
-        nested = any(_is_nested(value) for name in self._loose for value in decoded.column(name))
-        return not nested and self._is_readable(decoded, columns)
+        return self._quotes(decoded, columns, body) == _count_quotes(body)
+
+    def unread(self, decoded: Decoded, columns: Columns) -> set[int]:
+        """Return the places of records with a strict time or label that is no such, or with arrays that nest."""
+        places: set[int] = set()
+        for name in self._loose:
+            places.update(i for i, value in enumerate(decoded.column(name)) if _is_nested(value))
+        for name, parsed in ((self.schema.time, columns.time_s), (self.schema.label, columns.label)):
+            if name is not None and strict(self.schema, self.schema.by_name[name]):
+                missing = np.flatnonzero(np.isnan(parsed)).tolist()
+                column = decoded.column(name) if missing else ()
+                places.update(i for i in missing if column[i] is not None and column[i] is not UNSET)
+        return places
 
     def _quotes(self, decoded: Decoded, columns: Columns, body: bytes) -> int:
         """Return how many quotes the values account for, or -1 where escapes leave that open."""
@@ -214,17 +231,6 @@ class Reader:
             if name is not None and not np.isnan(parsed).any():
                 (textual if self.schema.by_name[name].type is JsonType.STRING else silent).add(name)
         return silent, textual
-
-    def _is_readable(self, decoded: Decoded, columns: Columns) -> bool:
-        for name, parsed in ((self.schema.time, columns.time_s), (self.schema.label, columns.label)):
-            if name is None or not strict(self.schema, self.schema.by_name[name]):
-                continue
-            unread = np.flatnonzero(np.isnan(parsed)).tolist()
-            if unread:
-                column = decoded.column(name)
-                if any(column[i] is not None and column[i] is not UNSET for i in unread):
-                    return False
-        return True
 
 
 class Rows:

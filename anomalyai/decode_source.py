@@ -6,12 +6,12 @@ records can be (`typed`), what does record `i` hold exactly (`values`), and what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
 
-from anomalyai.decode import REFUSED, Codec, Columns, Reader, Rows, Table
+from anomalyai.decode import REFUSED, Codec, Columns, Reader, Rows
 from anomalyai.decode_exact import (
     NotANumber,
     RecordError,
@@ -116,16 +116,11 @@ class RowSource:
         return rows if max(map(len, self.raws), default=0) <= limit else None
 
     def typed(self, reader: Reader, start: int, stop: int) -> list[Any | None]:
-        """Read each record through the compiled struct; all or none of the clean ones pass as sound."""
-        found: list[Any | None] = []
-        for raw in self.raws[start:stop]:
-            try:
-                found.append(reader.row(raw) if len(raw) <= self._max_record_bytes else None)
-            except REFUSED:
-                found.append(None)
-        rows = Rows(reader, [row for row in found if row is not None])
-        body = b"".join([self.raws[start + i] for i, row in enumerate(found) if row is not None])
-        return found if reader.is_sound(body, rows, reader.columns(rows)) else [None] * len(found)
+        """Read each record through the compiled struct."""
+        raws = self.raws[start:stop]
+        rows = [_row(reader.row, raw) if len(raw) <= self._max_record_bytes else None for raw in raws]
+        body = b"".join([raw for raw, row in zip(raws, rows, strict=True) if row is not None])
+        return _sound(reader, rows, body)
 
     def values(self, i: int, schema: FeedSchema) -> dict[str, Any]:
         """Parse and flatten one record."""
@@ -187,26 +182,26 @@ class TableSource:
         columns = reader.columns(table)
         if not reader.is_sound(body, table, columns):
             return None
-        if len(body) > self._max_record_bytes and not self._is_small(table):
+        limit = self._max_record_bytes
+        if len(body) > limit and not _are_small([table.column(name) for name in table.names], limit):
             return None
         if whole is not None:
             self._count = table.size
         return columns
 
-    def _is_small(self, table: Table) -> bool:
-        """Tell whether no record can be above the limit, by the longest text of each column."""
-        longest = 0
-        for name in table.names:
-            classes = set(map(type, table.column(name)))
-            if list in classes or dict in classes:
-                return False
-            if str in classes:
-                longest += 4 * max(len(v) for v in table.column(name) if v.__class__ is str)
-        return longest <= self._max_record_bytes
-
     def typed(self, reader: Reader, start: int, stop: int) -> list[Any | None]:
-        """Return nothing but None: columns hold no bytes of one record."""
-        return [None] * (stop - start)
+        """Turn each record into a struct, from its Python values."""
+        columns = [column[start:stop] for column in self.table.values()]
+        if not _are_small(columns, self._max_record_bytes):
+            return [None] * (stop - start)
+        names = list(self.table)
+        records = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+        rows = [_row(reader.converted, record) for record in records]
+        if not self._finite:
+            for i, record in enumerate(records):
+                if any(isinstance(value, NotANumber) for value in record.values()):
+                    rows[i] = None
+        return _sound(reader, rows, None)
 
     def values(self, i: int, schema: FeedSchema) -> dict[str, Any]:
         """Gather and flatten one record."""
@@ -228,6 +223,37 @@ class TableSource:
                 part = {name: [column[i] for i in places] for name, column in self.table.items()}
             self._packed = places, msgspec.json.encode(part)
         return self._packed[1]
+
+
+def _row(read: Callable[[Any], Any], record: Any) -> Any | None:
+    try:
+        return read(record)
+    except REFUSED:
+        return None
+
+
+def _sound(reader: Reader, rows: list[Any | None], body: bytes | None) -> list[Any | None]:
+    """Return the rows without those that the exact reading must judge; `body` holds the rows' own bytes, if any."""
+    places = [i for i, row in enumerate(rows) if row is not None]
+    decoded = Rows(reader, [rows[i] for i in places])
+    columns = reader.columns(decoded)
+    if body is not None and not reader.has_unique_keys(body, decoded, columns):
+        return [None] * len(rows)
+    for i in reader.unread(decoded, columns):
+        rows[places[i]] = None
+    return rows
+
+
+def _are_small(columns: Sequence[Sequence[Any]], limit: int) -> bool:
+    """Tell whether surely no record is above the limit, by the longest text of each column."""
+    longest = 0
+    for column in columns:
+        classes = set(map(type, column))
+        if list in classes or dict in classes:
+            return False
+        if str in classes:
+            longest += 4 * max(len(value) for value in column if value.__class__ is str)
+    return longest <= limit
 
 
 def _pieces(body: bytes, limit: int) -> Iterator[bytes]:

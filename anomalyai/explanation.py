@@ -103,6 +103,8 @@ def _reason(
         pace = math.exp(row[mine["burst"]])
         text = f"{field} {_quoted(actual)} is active at {number(pace)} times its usual pace"
         return Reason(field, text, share, actual=actual)
+    if actual is None:
+        return Reason(field, f"{field} is missing", share)
     return Reason(field, f"{field} {_quoted(actual)} in an unusual combination", share, actual=actual)
 
 

@@ -280,6 +280,7 @@ class Intake:
         nulls = {name for name, value in values.items() if value is None and name not in schema.by_name}
         if not nulls <= self._null_names and len(self._null_names | nulls) <= self.limits.max_fields:
             self._null_names |= nulls
+            self._reader = None  # so that they are no reason to leave the fast path from the next run on
         if not fresh or self.fixed:
             return None
         grown = growth.extend(schema, fresh, values, self.limits.max_fields)

@@ -115,6 +115,20 @@ class FeedSchema(msgspec.Struct, frozen=True, dict=True):
         """Name of the label field, or None; a label is for figures only, never a feature."""
         return next(iter(self._names(Kind.LABEL)), None)
 
+    @cached_property
+    def plain_types(self) -> dict[str, type]:
+        """Python types of values that surely fit, by field name; treat it as read-only.
+
+        Other values may fit as well, but need a closer look.
+        """
+        python = {JsonType.NUMBER: float, JsonType.STRING: str, JsonType.BOOLEAN: bool, JsonType.ARRAY: list}
+        looked_at = (Kind.TIME, Kind.LABEL, Kind.ID, Kind.ENTITY)
+        return {
+            field.name: python[field.type]
+            for field in self.fields
+            if field.type is not JsonType.UNKNOWN and field.kind not in looked_at
+        }
+
     def _names(self, kind: Kind) -> tuple[str, ...]:
         return tuple(field.name for field in self.fields if field.kind is kind)
 

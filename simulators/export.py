@@ -13,32 +13,40 @@ import msgspec
 
 from simulators.simulator import Chunk
 
-__all__ = ["export_form", "write_chunks"]
+__all__ = ["export_form", "name_problem", "write_chunks"]
 
 FORMS: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
 
-def export_form(path: str | Path) -> str:
-    """Return `csv` or `ndjson` by the file's name; raises `ValueError` for another.
+def export_form(path: Path) -> str | None:
+    """Return `csv` or `ndjson` by the file's name, None if it is neither.
 
-    >>> export_form("flows.csv.gz"), export_form("flows.jsonl")
-    ('csv', 'ndjson')
+    >>> export_form(Path("flows.csv.gz")), export_form(Path("flows.jsonl")), export_form(Path("flows"))
+    ('csv', 'ndjson', None)
     """
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
-    form = FORMS.get(suffixes[-1]) if suffixes else None
-    if form is None:
-        raise ValueError(f"expected a file name that ends in {', '.join(FORMS)} (or with .gz), got {path}")
-    return form
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    return FORMS.get(suffixes[-1]) if suffixes else None
 
 
-def write_chunks(path: str | Path, chunks: Iterable[Chunk], on_chunk: Callable[[Chunk], None]) -> None:
+def name_problem(path: Path) -> str | None:
+    """Say why no stream can be written to a file of this name; None if one can."""
+    if export_form(path) is None:
+        return (
+            f"expected a name that ends in {', '.join(FORMS)}, also with .gz, got {path.name!r}"
+        )
+    return None
+
+
+def write_chunks(path: Path, chunks: Iterable[Chunk], on_chunk: Callable[[Chunk], None]) -> None:
     """Write all chunks, calling `on_chunk` after each. A missing value is an empty cell, or null.
 
     The same stream gives the same bytes: a gzip file carries neither its name nor the time.
     """
     form = export_form(path)
-    with Path(path).open("wb") as opened:
-        if Path(path).suffix.lower() == ".gz":
+    if form is None:
+        raise ValueError(name_problem(path))
+    with path.open("wb") as opened:
+        if path.suffix.lower() == ".gz":
             with gzip.GzipFile(filename="", fileobj=opened, mode="wb", mtime=0, compresslevel=6) as packed:
                 _write(cast(BinaryIO, packed), form, chunks, on_chunk)
         else:

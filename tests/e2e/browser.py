@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -24,6 +25,9 @@ FLAGS = (
     "--disable-sync",
 )
 PATIENCE_MS = 30_000
+
+SCREENSHOTS = os.environ.pop("ANOMALYAI_SCREENSHOTS", None)
+"""Folder to write pictures to; taken out of what servers inherit, since it is no setting of theirs."""
 
 
 def chromium_path() -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import NewServer
-from tests.e2e.browser import PATIENCE_MS, Viewer, all_alerts, flagged_count, screenshot, shown_ids
+from tests.e2e.browser import (
+    PATIENCE_MS,
+    SCREENSHOTS,
+    Viewer,
+    all_alerts,
+    flagged_count,
+    screenshot,
+    shown_ids,
+)
 from tests.e2e.conftest import NewViewer
 from tests.e2e.payment import gross, ordinary
 from tests.serving import ServerProcess, receive
@@ -271,13 +278,12 @@ def test_plotly_draws_where_uplot_is_missing(server: ServerProcess, feed: str, v
     ).to_be_attached()
 
 
-@pytest.mark.skipif(
-    "ANOMALYAI_SCREENSHOTS" not in os.environ, reason="writes files: set ANOMALYAI_SCREENSHOTS"
-)
+@pytest.mark.skipif(SCREENSHOTS is None, reason="only with ANOMALYAI_SCREENSHOTS=FOLDER")
 def test_write_screenshots(new_server: NewServer, new_viewer: NewViewer) -> None:
     from simulators.fraud import FraudSimulator
 
-    folder = Path(os.environ["ANOMALYAI_SCREENSHOTS"])
+    assert SCREENSHOTS is not None
+    folder = Path(SCREENSHOTS)
     folder.mkdir(parents=True, exist_ok=True)
     server, feed = new_server(), "card-payments"
     simulator = FraudSimulator(seed=3)

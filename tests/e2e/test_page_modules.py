@@ -23,7 +23,8 @@ RunModule = Callable[[str, str], Any]
 @pytest.fixture
 def run_module(server: ServerProcess, viewer: Viewer) -> RunModule:
     """Run the body of a function that has one module's exports as `m`, and return what it returns."""
-    page = viewer.open(server, "healthz")  # an address of ours without the page itself
+    viewer.expect_problem("404")  # the browser asks for a favicon.ico, which only the page itself spares it
+    page = viewer.open(server, "healthz")
 
     def run(name: str, body: str) -> Any:
         return page.evaluate(f"async () => {{ const m = await import('/static/js/{name}.js'); {body} }}")

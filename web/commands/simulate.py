@@ -14,7 +14,7 @@ DEFAULT_RATE = 50.0
 @click.argument("scenario", type=click.Choice(["fraud", "network"]))
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True),
               help="Records a second (50 without --records, else as fast as they are taken).")  # fmt: skip
-@click.option("--records", type=click.IntRange(min=0), help="How many; without it, until Ctrl-C.")
+@click.option("--records", type=click.IntRange(min=1), help="How many; without it, until Ctrl-C.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="The same seed gives the same stream.")  # fmt: skip
 @click.option("--name", help="Feed to send to (the scenario's name).")
@@ -41,12 +41,15 @@ def command(
     Event time runs with the simulated population, not with the clock. Into a feed that has records already,
     the stream goes on behind the last one. The last line on stdout sums the run up.
     """
+    from simulators.export import name_problem
     from simulators.failure import named_failures
     from simulators.sending import require_target
     from simulators.simulation import Simulation
 
     if url is not None and out is not None:
         raise click.UsageError("--to and --out exclude each other: send the stream, or write it to a file")
+    if out is not None and (problem := name_problem(out)):
+        raise click.BadParameter(problem, param_hint="--out")
     require_target(url or DEFAULT_URL, name or scenario)
     simulation = Simulation(scenario, name or scenario, seed, anomaly_share)
     with named_failures():
