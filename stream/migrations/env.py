@@ -6,8 +6,14 @@ from alembic import context
 
 from stream.tables import metadata
 
-context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=True
-)
-with context.begin_transaction():
-    context.run_migrations()
+
+def migrate() -> None:
+    """Run the migrations that are due."""
+    connection = context.config.attributes["connection"]
+    context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if hasattr(context, "config"):  # only while Alembic runs this file
+    migrate()
