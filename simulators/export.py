@@ -31,9 +31,7 @@ def export_form(path: Path) -> str | None:
 def name_problem(path: Path) -> str | None:
     """Say why no stream can be written to a file of this name; None if one can."""
     if export_form(path) is None:
-        return (
-            f"expected a name that ends in {', '.join(FORMS)}, also with .gz, got {path.name!r}"
-        )
+        return f"expected a name that ends in {', '.join(FORMS)}, also with .gz, got {path.name!r}"
     return None
 
 

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, AnyStr, BinaryIO, Final, cast
 
@@ -27,7 +27,8 @@ from simulators.json_values import MAX_VALUE_BYTES, FileError, json_values
 __all__ = ["FileError", "Piece", "RecordFile"]
 
 ROWS: Final = 10_000
-RAW_BYTES: Final = 4 << 20
+STEP_ROWS: Final = 1_000
+PIECE_BYTES: Final = 4 << 20
 
 _GZIP: Final = b"\x1f\x8b"
 _SUFFIXES: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json"}
@@ -123,7 +124,7 @@ class RecordFile:
             rows = filter(None, csv.reader(lines, strict=True))
             names = self._header(_take(rows, 1))
             first = 0
-            while taken := _take(rows, ROWS):
+            while taken := _take_piece(rows):
                 piece = Piece(first, {})
                 first += len(taken)
                 piece.columns = _table(names, taken, known, piece)
@@ -154,11 +155,21 @@ def _raw_pieces(raws: Iterable[bytes]) -> Iterator[Piece]:
         else:
             piece.raw.append(raw)
         size += len(raw)
-        if row + 1 - piece.first_row >= ROWS or size >= RAW_BYTES:
+        if row + 1 - piece.first_row >= ROWS or size >= PIECE_BYTES:
             yield piece
             piece, size = Piece(row + 1), 0
     if piece.raw or piece.unreadable:
         yield piece
+
+
+def _take_piece(rows: Iterator[list[str]]) -> list[list[str] | str]:
+    """Return the rows of the next piece: no more than `ROWS`, fewer where they are large."""
+    taken: list[list[str] | str] = []
+    size = 0
+    while len(taken) < ROWS and size < PIECE_BYTES and (step := _take(rows, STEP_ROWS)):
+        taken += step
+        size += sum(map(len, chain.from_iterable(step)))
+    return taken
 
 
 def _take(rows: Iterator[list[str]], most: int) -> list[list[str] | str]:
