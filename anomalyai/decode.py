@@ -188,20 +188,20 @@ class Reader:
     def has_unique_keys(self, body: bytes, decoded: Decoded, columns: Columns) -> bool:
         """Tell whether surely no object in `body` has a key twice.
 
-        Every key and every text has its two quotes, so a key that occurs twice leaves more quotes in the body than
-        the decoded values account for.
+        Every key and every text has its two quotes, so a key that occurs twice leaves more quotes in the body
+        than the decoded values account for.
         """
         return self._quotes(decoded, columns, body) == _count_quotes(body)
 
     def unread(self, decoded: Decoded, columns: Columns) -> set[int]:
-        """Return the places of records with a strict time or label that is no such, or with arrays that nest."""
+        """Return the places of records with a strict time or label that is none, or with nested arrays."""
         places: set[int] = set()
         for name in self._loose:
             places.update(i for i, value in enumerate(decoded.column(name)) if _is_nested(value))
-        for name, parsed in ((self.schema.time, columns.time_s), (self.schema.label, columns.label)):
-            if name is not None and strict(self.schema, self.schema.by_name[name]):
+        for role, parsed in ((self.schema.time, columns.time_s), (self.schema.label, columns.label)):
+            if role is not None and strict(self.schema, self.schema.by_name[role]):
                 missing = np.flatnonzero(np.isnan(parsed)).tolist()
-                column = decoded.column(name) if missing else ()
+                column = decoded.column(role) if missing else ()
                 places.update(i for i in missing if column[i] is not None and column[i] is not UNSET)
         return places
 

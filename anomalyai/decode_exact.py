@@ -44,7 +44,7 @@ FLOAT_BOUND: Final = 2**1024 - 2**970
 
 
 _SOUND: Final = frozenset({int, float, bool, type(None)})
-_QUOTED: Final = frozenset({str, dict, list})
+_NESTING: Final = frozenset({dict, list})
 
 
 class RecordError(Exception):
@@ -90,11 +90,15 @@ def too_large(size_bytes: int, max_bytes: int) -> RecordError:
 def parse_document(raw: bytes) -> Any:
     """Parse JSON strictly: UTF-8, no key twice in an object; raises `RecordError`."""
     try:
-        value = msgspec.json.decode(raw)
+        value: Any = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         pass  # the reading below finds out why
     else:
-        if b"\\" not in raw and raw.count(b'"') == _quotes(value):
+        if (
+            value.__class__ in _NESTING
+            and b"\\" not in raw
+            and raw.count(b'"') == _quotes(value, MAX_ARRAY_DEPTH)
+        ):
             return value
     try:
         text = raw.decode()
@@ -115,15 +119,20 @@ def parse_document(raw: bytes) -> Any:
         ) from error
 
 
-def _quotes(value: Any) -> int:
-    """Return how many quotes a value's JSON without escapes has, if no key occurs twice in it."""
-    if value.__class__ is str:
-        return 2
-    if value.__class__ is dict:
-        return 2 * len(value) + sum([_quotes(v) for v in value.values() if v.__class__ in _QUOTED])
-    if value.__class__ is list:
-        return sum([_quotes(v) for v in value if v.__class__ in _QUOTED])
-    return 0
+def _quotes(value: Any, depth: int) -> int:
+    """Return how many quotes a value's JSON without escapes has, if no key occurs twice in it.
+
+    Values that nest deeper than `depth` are not looked at, so that their quotes are missing.
+    """
+    keys = 2 * len(value) if value.__class__ is dict else 0
+    inner = value.values() if value.__class__ is dict else value
+    quotes = keys
+    for item in inner:
+        if item.__class__ is str:
+            quotes += 2
+        elif depth and item.__class__ in _NESTING:
+            quotes += _quotes(item, depth - 1)
+    return quotes
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -196,10 +205,11 @@ def _require_sound(name: str, value: Any) -> None:
             if isinstance(item, str) and _has_surrogate(item):
                 text = "expected Unicode text, got half of a surrogate pair; send both halves or neither"
                 raise RecordError(name, text)
-        depth += 1
-        if depth > MAX_ARRAY_DEPTH + 1:
+        nests = [item for item in level if isinstance(item, list | dict)]
+        if nests and depth == MAX_ARRAY_DEPTH:
             raise RecordError(name, f"expected arrays nested at most {MAX_ARRAY_DEPTH} deep; flatten it")
-        level = [inner for item in level if isinstance(item, list | dict) for inner in _inner(item)]
+        depth += 1
+        level = [inner for item in nests for inner in _inner(item)]
 
 
 def _inner(item: list[Any] | dict[str, Any]) -> Iterable[Any]:

@@ -233,7 +233,7 @@ def _row(read: Callable[[Any], Any], record: Any) -> Any | None:
 
 
 def _sound(reader: Reader, rows: list[Any | None], body: bytes | None) -> list[Any | None]:
-    """Return the rows without those that the exact reading must judge; `body` holds the rows' own bytes, if any."""
+    """Return the rows without those that the exact reading must judge; `body` is their JSON, if any."""
     places = [i for i, row in enumerate(rows) if row is not None]
     decoded = Rows(reader, [rows[i] for i in places])
     columns = reader.columns(decoded)

@@ -18,6 +18,9 @@ __all__ = ["ArraySplitter", "split_array", "split_concatenated"]
 MAX_PENDING_BYTES: Final = 64 * 1024 * 1024
 """Most bytes of one unfinished element that a splitter holds."""
 
+LARGEST_RUN_BYTES: Final = 1 << 20
+SMALLEST_RUN_BYTES: Final = 256
+
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},]', re.DOTALL)
 _BLANK: Final = b" \t\r\n"
 _OPEN: Final = frozenset(b"[{")
@@ -51,22 +54,39 @@ class ArraySplitter:
             if body[:1] != b"[":
                 raise UnreadableBody("expected a JSON array of records", hint="Send [{...}, {...}]")
             self._depth, body = 1, body[1:]
-        elements, begin = self._valid_run(body)
-        position = max(begin, self._scanned)
-        for match in _TOKEN.finditer(body, position):
-            symbol = body[match.start()]
-            if symbol == _QUOTE and match.end() - match.start() == 1:
-                break  # the string goes on in the next piece
-            position = match.end()
-            if symbol in _OPEN:
-                self._depth += 1
-            elif symbol in _CLOSE:
-                self._depth -= 1
-                if self._depth == 0:
-                    return self._close(body, begin, match.start(), elements)
-            elif symbol == _COMMA and self._depth == 1:
-                elements.append(body[begin : match.start()].strip(_BLANK))
-                begin = match.end()
+        return self._split(body)
+
+    def _split(self, body: bytes) -> list[bytes]:
+        elements: list[bytes] = []
+        begin, position, window = 0, self._scanned, LARGEST_RUN_BYTES
+        while True:
+            if position == begin and self._depth == 1:
+                begin, window = self._take_valid(body, begin, window, elements)
+                position = begin
+            match = None
+            for match in _TOKEN.finditer(body, position):
+                symbol = body[match.start()]
+                if symbol == _QUOTE and match.end() - match.start() == 1:
+                    match = None  # the string goes on in the next piece
+                    break
+                position = match.end()
+                if symbol in _OPEN:
+                    self._depth += 1
+                elif symbol in _CLOSE:
+                    self._depth -= 1
+                    if self._depth == 0:
+                        return self._close(body, begin, match.start(), elements)
+                elif symbol == _COMMA and self._depth == 1:
+                    break
+            else:
+                match = None
+            if match is None:
+                return self._keep(body, begin, position, elements)
+            elements.append(body[begin : match.start()].strip(_BLANK))
+            begin = position
+
+    def _keep(self, body: bytes, begin: int, position: int, elements: list[bytes]) -> list[bytes]:
+        """Remember the unfinished element for the next piece."""
         self._elements += len(elements)
         self._pending, self._scanned = body[begin:], position - begin
         if len(self._pending) > MAX_PENDING_BYTES:
@@ -74,6 +94,31 @@ class ArraySplitter:
                 f"expected elements of at most {MAX_PENDING_BYTES} bytes, element {self._elements} has more"
             )
         return elements
+
+    def _take_valid(self, body: bytes, begin: int, window: int, elements: list[bytes]) -> tuple[int, int]:
+        """Split what is valid JSON from `begin` on, in runs that end after an object, as far as that goes.
+
+        What parses as an array from the start of an element on does end with an element. Where a run does not
+        parse, shorter ones are tried, until the element that is at fault comes next.
+
+        Returns
+        -------
+        tuple
+            Where the next element begins, and the size of the run to try next time.
+        """
+        while window >= SMALLEST_RUN_BYTES:
+            cut = body.rfind(b"},", begin, begin + window)
+            try:
+                raws = _raws.decode(b"[" + body[begin : cut + 1] + b"]") if cut >= 0 else []
+            except (msgspec.MsgspecError, RecursionError):
+                raws = []
+            if raws:
+                elements += map(bytes, raws)
+                begin = cut + 2
+                window = min(2 * window, LARGEST_RUN_BYTES)
+            else:
+                window //= 4
+        return begin, 4 * SMALLEST_RUN_BYTES
 
     def finish(self) -> None:
         """Tell that no more comes; raises `UnreadableBody` if the array has not ended."""
@@ -86,19 +131,6 @@ class ArraySplitter:
             code="truncated_body",
             hint="Send the whole array",
         )
-
-    def _valid_run(self, body: bytes) -> tuple[list[bytes], int]:
-        """Split what is valid JSON up to the last comma after an object, at full speed."""
-        if self._scanned or self._depth != 1:
-            return [], 0
-        cut = body.rfind(b"},")
-        if cut < 0:
-            return [], 0
-        try:
-            raws = _raws.decode(b"[" + body[: cut + 1] + b"]")
-        except (msgspec.MsgspecError, RecursionError):
-            return [], 0
-        return list(map(bytes, raws)), cut + 2
 
     def _close(self, body: bytes, begin: int, end: int, elements: list[bytes]) -> list[bytes]:
         last = body[begin:end].strip(_BLANK)

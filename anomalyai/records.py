@@ -260,11 +260,6 @@ def _read(schema: FeedSchema, codec: Codec, body: bytes) -> Columns:
     if codec == "columns":
         table = msgspec.json.decode(body, type=dict[str, list[Any]])
         records = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
-        return reader.columns(Rows(reader, [reader.make(flatten(record, schema)) for record in records]))
-    rows = []
-    for raw in msgspec.json.decode(body, type=list[msgspec.Raw]):
-        try:
-            rows.append(reader.row(raw))
-        except REFUSED:
-            rows.append(reader.make(_flat(bytes(raw), schema)))
-    return reader.columns(Rows(reader, rows))
+    else:
+        records = msgspec.json.decode(body, type=list[dict[str, Any]])
+    return reader.columns(Rows(reader, [reader.make(flatten(record, schema)) for record in records]))

@@ -122,11 +122,10 @@ class FeedSchema(msgspec.Struct, frozen=True, dict=True):
         Other values may fit as well, but need a closer look.
         """
         python = {JsonType.NUMBER: float, JsonType.STRING: str, JsonType.BOOLEAN: bool, JsonType.ARRAY: list}
-        looked_at = (Kind.TIME, Kind.LABEL, Kind.ID, Kind.ENTITY)
         return {
-            field.name: python[field.type]
+            field.name: str if field.declared and field.kind in (Kind.ENTITY, Kind.ID) else python[field.type]
             for field in self.fields
-            if field.type is not JsonType.UNKNOWN and field.kind not in looked_at
+            if field.type is not JsonType.UNKNOWN and field.kind not in (Kind.TIME, Kind.LABEL)
         }
 
     def _names(self, kind: Kind) -> tuple[str, ...]:

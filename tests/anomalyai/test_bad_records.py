@@ -45,7 +45,10 @@ def record(**values: str) -> str:
     return "{" + ",".join(f'"{key}":{value}' for key, value in parts.items()) + "}"
 
 
-DEEP_ARRAY = "[" * 40 + "]" * 40
+def nested_array(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
 FAR_TOO_DEEP = '{"a":' * 5000 + "1" + "}" * 5000
 
 BAD = [
@@ -82,7 +85,9 @@ BAD = [
     bad("dotted and nested", record(geo='{"x":1},"geo.x":2'), "geo.x", "once", "dotted and nested"),
     bad("five levels", record(a='{"b":{"c":{"d":{"e":1}}}}'), "a.b.c.d", "at most 4 nested levels"),
     bad("thousands of levels", FAR_TOO_DEEP, None, "nested levels"),
-    bad("array too deep", record(tags=DEEP_ARRAY), "tags", "nested at most 16 deep"),
+    bad("array too deep", record(tags=nested_array(17)), "tags", "nested at most 16 deep"),
+    bad("array far too deep", record(tags=nested_array(900)), "tags", "nested at most 16 deep"),
+    bad("array of thousands of levels", record(tags=nested_array(9_000)), None, "nested"),
     bad("a number", "7", None, "expected a JSON object", "the number 7"),
     bad("a text", '"hello"', None, "expected a JSON object", 'the string "hello"'),
     bad("null", "null", None, "expected a JSON object", "got null"),
