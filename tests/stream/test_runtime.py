@@ -26,6 +26,7 @@ from stream.errors import (
 from stream.hub import Subscription
 from stream.lock import DataDirectoryLock
 from stream.runtime import Runtime
+from stream.settings import Feed as FeedSettings
 from stream.testing import ManualClock
 from tests.stream.feeding import drain, frame, records, running, settings, wait_until
 
@@ -294,3 +295,16 @@ def test_many_feeds_at_once_are_kept_apart(tmp_path: Path) -> None:
         alerts = [[(a.seq, a.score) for a in runtime.alerts(f"f{i}", 0, 100)[0]] for i in range(5)]
         assert alerts[0]
         assert all(found == alerts[0] for found in alerts)
+
+
+def test_the_default_budget_of_the_settings_acts_in_new_feeds_and_survives_its_change(tmp_path: Path) -> None:
+    changed = msgspec.structs.replace(settings(tmp_path), feed=FeedSettings(budget="20/day"))
+    for configured in (changed, settings(tmp_path)):
+        runtime = Runtime.open(configured, ManualClock())
+        runtime.start()
+        last = runtime.feed("f")["last_seq"] if runtime.feeds() else 0
+        runtime.post("f", frame(last, 300), None)
+        drain(runtime)
+        described = runtime.feed("f")
+        assert (described["budget"], described["dead_letters"]) == ("20/day", 0)
+        runtime.stop(30.0)
