@@ -46,7 +46,7 @@ export class AlertTable {
     }
     this.empty.hidden = alerts.length > 0;
     const ends = [alerts.at(0), alerts.at(-1)].filter(Boolean);
-    this.table.classList.toggle("dated", ends.some((alert) => timeOf(alert).length > 8));
+    this.table.dataset.times = timeWidth(Math.max(0, ...ends.map((alert) => timeOf(alert).length)));
     this.keepOneTabStop();
     if (this.scroll.scrollTop >= 4) this.countUnseen(this.unseen + fresh.length);
   }
@@ -139,6 +139,12 @@ function timeOf(alert) {
   return alert.time === null ? `#${format.count(alert.seq)}` : format.time(format.epoch(alert.time));
 }
 
+/** How wide the column of times has to be: a clock alone, with a day, or with the year as well. */
+function timeWidth(characters) {
+  if (characters <= 8) return "clock";
+  return characters <= 16 ? "day" : "year";
+}
+
 function cells(alert) {
   const at = format.epoch(alert.time);
   const rare = format.oneIn(alert.one_in);
@@ -147,7 +153,7 @@ function cells(alert) {
     cell("c-rare", node("span", { title: `1 in ${format.count(alert.one_in)}, score ${format.quantity(alert.score)}` }, rare)),
     cell("c-severity", badge(alert.severity)),
     cell("c-what", node("div", { class: "what" }, node("span", { title: alert.summary }, alert.summary), ...flags(alert))),
-    cell("c-why", ...alert.reasons.slice(0, SHOWN_REASONS).map(chip)),
+    cell("c-why", node("div", { class: "chips" }, ...alert.reasons.slice(0, SHOWN_REASONS).map(chip))),
   ];
 }
 

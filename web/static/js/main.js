@@ -96,6 +96,7 @@ class Page {
   moved(what) {
     if (what === "info") this.frames.request("stats", "about");
     else if (what === "error") this.drawView();
+    else if (what === "alerts") this.frames.request("alerts", "stats");
     else this.frames.request(what);
     if (what !== "points") this.frames.request("connection");
   }

@@ -51,7 +51,7 @@ export class Series {
     const rows = envelope(all, along, width);
     const flagged = [];
     rows.forEach((row, index) => row[4] && flagged.push(index));
-    return { axis: timed ? "time" : "seq", length: all.length, rows, x: column(rows, along), score: column(rows, 2), threshold: column(rows, 3), flagged };
+    return { axis: timed ? "time" : "seq", length: all.length, rows, x: column(rows, along), score: column(rows, 2), threshold: rows.map((row) => row[3] ?? this.threshold), flagged };
   }
 
   merge(rows) {
@@ -82,7 +82,7 @@ function ascends(rows) {
 }
 
 /**
- * The highest row of each slice along the axis, and every flagged one. Slices are fixed in place and in size (a power
+ * The highest ordinary row of each slice along the axis, and every flagged one. Slices are fixed in place and in size (a power
  * of two), so that nothing flickers as the window moves.
  */
 function envelope(rows, along, width) {
@@ -99,8 +99,8 @@ function envelope(rows, along, width) {
 }
 
 function keepPeaks(rows, first, end, kept) {
-  let best = rows[first];
-  for (let i = first; i < end; i++) if (rows[i][2] > best[2]) best = rows[i];
+  let best = null;
+  for (let i = first; i < end; i++) if (!rows[i][4] && (!best || rows[i][2] > best[2])) best = rows[i];
   for (let i = first; i < end; i++) if (rows[i] === best || rows[i][4]) kept.push(rows[i]);
 }
 

@@ -18,7 +18,7 @@ export class StatStrip {
   draw({ stats, info, history, alerts, series }) {
     const now = stats ?? {};
     this.tile("rate", format.quantity(now.events_per_second), peak(history));
-    this.tile("lag", Number.isFinite(now.lag_records) ? format.plural(now.lag_records, "record") : "–", Number.isFinite(now.lag_s) ? `${format.duration(now.lag_s)} behind` : "");
+    this.tile("lag", Number.isFinite(now.lag_records) ? format.plural(now.lag_records, "record") : "–", behind(now));
     this.tile("p99", format.duration(now.p99_ms / 1000), "");
     this.tile("alerts", format.count(Math.max(now.alerts ?? 0, info?.alerts ?? 0, alerts.size)), info ? `in ${format.count(Math.max(now.last_seq ?? 0, info.last_seq ?? 0, series.newestSeq))} records` : "");
     this.rates(now, info);
@@ -49,6 +49,11 @@ export class StatStrip {
     setText(tile.querySelector(".stat-value"), value);
     setText(tile.querySelector(".stat-sub"), sub);
   }
+}
+
+function behind({ lag_records: records, lag_s: seconds }) {
+  if (records === 0) return "up to date";
+  return Number.isFinite(seconds) ? `${format.duration(seconds)} behind` : "";
 }
 
 function peak(history) {

@@ -1,4 +1,4 @@
-/** Drawing with uPlot: the score as a line, the threshold as a dashed step, flagged points as red dots. */
+/** Drawing with uPlot: ordinary scores as a line, the threshold as a dashed step, flagged points as red dots on stems. */
 
 import { colour } from "./colour.js";
 import * as format from "./format.js";
@@ -38,7 +38,8 @@ class UplotRenderer {
     const changedAxis = this.view && this.view.axis !== view.axis;
     this.view = view;
     if (changedAxis) this.drop();
-    const data = [view.x, view.score, view.threshold, view.score];
+    const ordinary = view.rows.map((row) => (row[4] ? null : row[2]));
+    const data = [view.x, ordinary, view.threshold, view.score];
     if (this.plot) this.plot.setData(data);
     else this.make(data);
   }
@@ -95,15 +96,32 @@ class UplotRenderer {
       ],
       series: [
         {},
-        { stroke: () => colour("--line"), fill: () => colour("--line-fill"), width: 1, points: { show: false } },
+        { stroke: () => colour("--line"), fill: () => colour("--line-fill"), width: 1, spanGaps: true, points: { show: false } },
         { stroke: () => colour("--threshold"), width: 1.5, dash: [5, 4], points: { show: false }, paths: window.uPlot.paths.stepped({ align: -1 }) },
         { stroke: () => colour("--flagged"), paths: () => null, points: { show: true, size: DOT_PX, width: 1, stroke: () => colour("--card"), fill: () => colour("--flagged"), filter: () => this.view.flagged } },
       ],
       hooks: {
         setCursor: [(plot) => this.hooks.onHover(plot.cursor.left < 0 ? null : this.pointer())],
+        drawAxes: [(plot) => this.drawStems(plot)],
         draw: [(plot) => this.ringSelected(plot)],
       },
     };
+  }
+
+  drawStems(plot) {
+    const { ctx } = plot;
+    const bottom = plot.valToPos(0, "y", true);
+    ctx.save();
+    ctx.strokeStyle = colour("--stem");
+    ctx.lineWidth = window.devicePixelRatio;
+    ctx.beginPath();
+    for (const index of this.view.flagged) {
+      const left = Math.round(plot.valToPos(this.view.x[index], "x", true));
+      ctx.moveTo(left, bottom);
+      ctx.lineTo(left, plot.valToPos(this.view.score[index], "y", true));
+    }
+    ctx.stroke();
+    ctx.restore();
   }
 
   ringSelected(plot) {
