@@ -16,7 +16,7 @@ from typing import BinaryIO, Final, cast
 from anomalyai.control import SchemaChange
 from anomalyai.decode_csv import CsvRows, header_of
 from anomalyai.decode_split import ArraySplitter
-from anomalyai.errors import TooLarge, UnreadableBody
+from anomalyai.errors import StateError, TooLarge, UnreadableBody
 from anomalyai.intake import Admission, Intake, IntakeLimits
 from anomalyai.records import RecordBatch, Rejection
 from anomalyai.schema import FeedSchema
@@ -31,8 +31,8 @@ _GZIP: Final = b"\x1f\x8b"
 _SUFFIXES: Final = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json"}
 
 
-class FileBatches(Iterator[RecordBatch | SchemaChange]):
-    """The batches and schema changes of one file, in order.
+class FileBatches(Iterable[RecordBatch | SchemaChange]):
+    """The batches and schema changes of one file, in order; to be iterated once.
 
     Attributes
     ----------
@@ -53,11 +53,18 @@ class FileBatches(Iterator[RecordBatch | SchemaChange]):
         self.records = 0
         self.rejected = 0
         self.rejections: list[Rejection] = []
+        self._path = Path(path)
         self._batch_rows = batch_rows
-        self._items = self._read(Path(path))
+        self._begun = False
 
-    def __next__(self) -> RecordBatch | SchemaChange:
-        return next(self._items)
+    def __iter__(self) -> Iterator[RecordBatch | SchemaChange]:
+        if self._begun:
+            raise StateError(
+                f"expected to read {self._path.name} once, got a second pass",
+                hint="Call read_batches again",
+            )
+        self._begun = True
+        return self._read(self._path)
 
     def _read(self, path: Path) -> Iterator[RecordBatch | SchemaChange]:
         with path.open("rb") as opened, _unpacked(opened) as binary:

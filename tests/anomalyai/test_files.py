@@ -10,7 +10,7 @@ import pytest
 
 from anomalyai import files
 from anomalyai.control import SchemaChange
-from anomalyai.errors import TooLarge, UnreadableBody
+from anomalyai.errors import StateError, TooLarge, UnreadableBody
 from anomalyai.files import FileBatches, read_batches
 from anomalyai.intake import Intake, IntakeLimits
 from anomalyai.records import RecordBatch
@@ -132,6 +132,16 @@ def test_a_file_without_records_gives_nothing(tmp_path: Path, name: str, data: b
     assert isinstance(reading, FileBatches)
     assert list(reading) == []
     assert reading.records == 0
+
+
+def test_a_reading_is_for_one_pass_and_may_be_left_early(tmp_path: Path) -> None:
+    reading = read_batches(write(tmp_path, "x.csv", FORMS["feed.csv"]), batch_rows=10)
+    for item in reading:
+        if isinstance(item, RecordBatch):
+            break
+    assert reading.records == 10
+    with pytest.raises(StateError, match=r"read x\.csv once"):
+        iter(reading)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
