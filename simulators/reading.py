@@ -130,7 +130,8 @@ class RecordFile:
                 piece.columns = _table(names, taken, known, piece)
                 yield piece
         finally:
-            text.detach()  # or the file would be closed with it
+            if not text.closed:
+                text.detach()  # or the file would be closed with it
 
     def _header(self, first: Sequence[list[str] | str]) -> tuple[str, ...]:
         """Return the column names, given the first line or none."""

@@ -125,12 +125,16 @@ def _by_tick(piece: Piece, dues: list[float]) -> Iterator[Portion]:
         yield Portion(0.0, 0, unreadable=unreadable)
     start = 0
     for stop in range(1, len(dues) + 1):
-        if stop < len(dues) and math.floor(dues[stop] / TICK_S) == math.floor(dues[start] / TICK_S):
+        if stop < len(dues) and _tick(dues[stop]) == _tick(dues[start]):
             continue
         columns = piece.columns and {name: cells[start:stop] for name, cells in piece.columns.items()}
         raw = piece.raw[start:stop] or None
         yield Portion(dues[stop - 1], stop - start, columns, raw, unreadable)
         start, unreadable = stop, 0
+
+
+def _tick(due_s: float) -> int:
+    return math.floor(due_s / TICK_S + 1e-6)
 
 
 def _times(piece: Piece, name: str) -> list[Any]:
