@@ -22,7 +22,7 @@ def read_query(kind: type[T]) -> T:
     Raises
     ------
     RequestError
-        400, naming the parameter that is unknown, given twice, of the wrong type or out of range.
+        400, naming the parameter that is unknown, missing, given twice, of the wrong type or out of range.
     """
     values: dict[str, str] = {}
     for name, given in request.args.lists():
@@ -31,13 +31,16 @@ def read_query(kind: type[T]) -> T:
                 400, "bad_query", f"query parameter {name[:60]!r} is given {len(given)} times", field=name
             )
         values[name] = given[0]
-    known = {field.encode_name for field in msgspec.structs.fields(kind)}
-    unknown = sorted(set(values) - known)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    unknown = sorted(set(values) - set(fields))
     if unknown:
-        hint = f"known here: {', '.join(sorted(known))}" if known else "this route has no query parameters"
+        hint = f"known here: {', '.join(sorted(fields))}" if fields else "this route has no query parameters"
         raise RequestError(
             400, "bad_query", f"unknown query parameter {unknown[0][:60]!r}", field=unknown[0][:60], hint=hint
         )
+    missing = [name for name, field in fields.items() if field.required and name not in values]
+    if missing:
+        raise RequestError(400, "bad_query", f"query parameter {missing[0]!r} is missing", field=missing[0])
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -44,6 +44,11 @@ UNPARSED: tuple[tuple[type[Exception], int], ...] = (
 """The HTTP status for a request that could not even be parsed; the first class that fits counts."""
 
 
+def _is_no_stall(record: logging.LogRecord) -> bool:
+    """Leave out gunicorn's trace of a peer that stalled and was given up: that is no error of ours."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], BlockingIOError)
+
+
 class EngineWorker(ThreadWorker):  # type: ignore[misc]
     """A gthread worker that owns the runtime. Signals arrive in its main thread, requests run in its pool."""
 
@@ -54,6 +59,7 @@ class EngineWorker(ThreadWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Open the runtime and build the application; a fault of ours ends the boot with its message."""
         server = cast("Server", self.app)
+        self.log.error_log.addFilter(_is_no_stall)
         self.stop = threading.Event()
         self.cfg.set("graceful_timeout", REQUESTS_S)  # the master's own is longer: it covers the engine too
         try:

@@ -158,6 +158,27 @@ def test_after_a_kill_the_page_comes_back_and_has_missed_nothing(
     assert page.evaluate("window.neverReloaded") is True
 
 
+def test_another_log_under_the_same_address_replaces_what_was_shown(
+    new_server: NewServer, viewer: Viewer
+) -> None:
+    server, feed = new_server("first"), "payments"
+    begin(server, feed, 2 * USUAL)
+    server.post(feed, gross(2 * USUAL))
+    page = viewer.watch(server, feed)
+    expect(page.locator(f'tr[data-id="{feed}-{2 * USUAL + 1}"]')).to_be_visible()
+
+    viewer.expect_problem(AWAY)
+    server.kill()
+    assert server.stop()[0] == -signal.SIGKILL
+    viewer.expect_problem("404")  # until the feed is there
+    other = new_server("second", port=urlsplit(server.url).port)
+    begin(other, feed)
+    seq = other.post(feed, gross(USUAL)).json["first_seq"]
+    expect(page.locator(f'tr[data-id="{feed}-{seq}"]')).to_be_visible()
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    expect(page.locator("#alerts tbody tr")).to_have_count(len(all_alerts(other, feed)))
+
+
 def test_nothing_in_a_record_is_ever_markup(server: ServerProcess, feed: str, viewer: Viewer) -> None:
     evil = '<img src=x onerror="window.hacked = true">'
     script = "</script><script>window.hacked = true</script>"

@@ -85,8 +85,8 @@ def test_every_attack_has_its_share_and_length(make: Make) -> None:
     simulator = make(2, 0.2)
     attack = np.concatenate([chunk.attack for chunk in simulator.chunks(100_000)])
     for place, kind in enumerate(simulator.attacks, 1):
-        # attacks come whole: some hundred draws, so a share scatters by a tenth of itself
-        assert np.mean(attack[attack > 0] == place) == pytest.approx(kind.share, abs=0.08), kind
+        # attacks come whole, and some wait for the night: a share of one run scatters
+        assert np.mean(attack[attack > 0] == place) == pytest.approx(kind.share, abs=0.1), kind
     assert math.isclose(sum(kind.share for kind in simulator.attacks), 1)
 
 

@@ -174,7 +174,12 @@ def test_a_producer_that_does_not_wait_is_held_back_not_buffered(new_server: New
             receive(socket)
         before = resident_bytes(worker)
         frames = 100
-        sent = threading.Thread(target=lambda: [socket.send(frame) for _ in range(frames)])
+
+        def send_all() -> None:
+            for _ in range(frames):
+                socket.send(frame)
+
+        sent = threading.Thread(target=send_all)
         sent.start()
         largest = 0
         for _ in range(frames):

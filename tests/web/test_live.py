@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket as sockets
 import time
 from typing import Any
@@ -136,6 +137,34 @@ def test_what_a_viewer_says_is_ignored(server: ServerProcess, watched: tuple[str
         assert receive(socket)["type"] in ("stats", "points", "alert")
 
 
+def test_a_viewer_that_stops_reading_is_cut_off(server: ServerProcess, feed: str) -> None:
+    declared = {"feed": {"numbers": ["amount"], "budget": "1/2"}}
+    server.request("PUT", f"/feeds/{feed}", json.dumps(declared), {"Content-Type": "application/json"})
+    server.post(feed, [{"amount": i * 7919 % 1000, "text": f"{i}" + "x" * 2000} for i in range(4000)])
+    deadline = time.monotonic() + 30
+    while server.request("GET", f"/feeds/{feed}").json["alerts"] < 1000:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    before = server.metric("anomalyai_slow_viewers_total")
+    address = urlsplit(server.url)
+    with sockets.socket() as raw:
+        raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+        raw.connect((str(address.hostname), address.port))
+        raw.sendall(handshake(f"/feeds/{feed}/live?after=0"))
+        deadline = time.monotonic() + 30
+        while server.metric("anomalyai_slow_viewers_total") == before:
+            assert time.monotonic() < deadline, "a viewer that reads nothing holds a thread"
+            time.sleep(0.2)
+    assert server.request("GET", "/healthz").status == 200
+
+
+def handshake(path: str) -> bytes:
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ).encode()
+
+
 def test_a_viewer_that_leaves_gives_its_place_back(
     server: ServerProcess, watched: tuple[str, list[int]]
 ) -> None:
@@ -147,11 +176,7 @@ def test_a_viewer_that_leaves_gives_its_place_back(
     for abrupt in (False, True):
         if abrupt:
             with sockets.create_connection((str(address.hostname), address.port or 0)) as raw:
-                raw.sendall(
-                    f"GET /feeds/{watched[0]}/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-                    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-                )
+                raw.sendall(handshake(f"/feeds/{watched[0]}/live"))
                 assert b"101" in raw.recv(100)
         else:
             with server.socket(f"/feeds/{watched[0]}/live") as socket:

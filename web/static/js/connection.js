@@ -29,13 +29,14 @@ function describe(session, reachable, feeds) {
   }
   if (session.error) return session.error.status === 0 ? sign("unreachable", "Server not reachable") : sign("unreachable", "Not available");
   const { name, tries, retryAt } = session.connection;
+  const lost = reachable ? "Feed not available" : "Server not reachable";
   if (name === "live") return liveSign(session);
   if (name === "catching_up") return sign("catching_up", "Catching up");
   if (name === "waiting") {
     const wait = `in ${Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))} s`;
-    return tries >= UNREACHABLE_AFTER ? sign("unreachable", "Server not reachable", `next try ${wait}`) : sign("waiting", "Reconnecting", wait);
+    return tries >= UNREACHABLE_AFTER ? sign("unreachable", lost, `next try ${wait}`) : sign("waiting", "Reconnecting", wait);
   }
-  return tries >= UNREACHABLE_AFTER ? sign("unreachable", "Server not reachable", "trying now") : sign("connecting", "Connecting");
+  return tries >= UNREACHABLE_AFTER ? sign("unreachable", lost, "trying now") : sign("connecting", "Connecting");
 }
 
 function liveSign(session) {

@@ -58,7 +58,9 @@ class Page {
     this.reachable = true;
     this.listed = true;
     const info = feeds.find((feed) => feed.feed === this.session?.feed);
-    if (info) this.session.refresh(info);
+    if (info && info.last_seq < (this.session.info?.last_seq ?? 0)) this.show(info.feed); // another log under the same name
+    else if (info) this.session.refresh(info);
+    this.session?.hurry(); // the server answers, so there is no point in waiting on
     if (!this.session && feeds.length) this.follow();
     this.drawView();
     this.frames.request("connection");

@@ -54,6 +54,11 @@ export class Session {
     for (const what of ["info", "alerts", "points", "error"]) this.onChange(what);
   }
 
+  /** Try now instead of waiting, where the socket waits for its next try. */
+  hurry() {
+    this.socket.nudge();
+  }
+
   stop() {
     this.stopping.abort();
     clearTimeout(this.retryTimer);
