@@ -25,7 +25,7 @@ def test_the_same_seed_gives_the_same_records(make: Make) -> None:
     first, again, other = (list(make(seed).records(6_000)) for seed in (3, 3, 4))
     assert first == again
     assert first != other
-    assert first[0] != other[0]
+    assert not {r["time"] for r in first} & {r["time"] for r in other[:100]}
 
 
 @both
