@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from anomalyai.client import Interrupted, Producer, RejectedRecord, feed_status
+from anomalyai.client import ClientError, Interrupted, Producer, RejectedRecord, feed_status
 from simulators.progress import Progress
 from simulators.simulator import Simulator
 
@@ -150,7 +150,8 @@ def send(
     """Send all portions at their times, wait until they are scored, and sum the run up.
 
     `sent` counts the records of the source: accepted, rejected (by the server, or left out before as
-    unreadable) and shed ones. `alerts` are those that the feed raised meanwhile. Raises `ClientError`.
+    unreadable) and shed ones. `alerts` are those that the feed raised meanwhile, null where a
+    signal ended the server too. Raises `ClientError`.
     """
     began_s = time.monotonic()
     alerts_before = _alerts(feed_status(url, feed))
@@ -174,7 +175,13 @@ def send(
             click.echo(f"{producer.totals.unacknowledged} records are not acknowledged", err=True)
         producer.close()
     totals = producer.totals
-    alerts = _alerts(_scored(url, feed, totals.last_seq or 0, stop)) - alerts_before
+    alerts: int | None = None
+    try:
+        alerts = _alerts(_scored(url, feed, totals.last_seq or 0, stop)) - alerts_before
+    except ClientError as error:
+        if not stop.is_set():
+            raise
+        click.echo(f"alerts are not counted: {error}", err=True)  # the same signal ended the server
     return Summary(
         feed=feed,
         sent=totals.sent + unreadable,

@@ -171,6 +171,24 @@ def test_a_signal_ends_waiting_for_a_server_that_does_not_answer(server: IngestS
     assert summary.sent >= 4_000
 
 
+def test_a_run_that_is_stopped_with_its_server_is_still_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    stop = threading.Event()
+    with IngestServer() as server:
+        url = server.url
+
+        def source() -> Iterator[Portion]:
+            yield Portion(0.0, 2, {"n": [1, 2]})
+            while not server.records.get("card"):
+                pass
+            stop.set()
+            server.__exit__()
+            yield Portion(0.0, 2, {"n": [3, 4]})
+
+        summary = send(url, "card", source(), stop=stop, label="simulate")
+    assert (summary.sent, summary.alerts) == (2, None)
+    assert "alerts are not counted: no server answers" in capsys.readouterr().err
+
+
 def test_a_second_signal_does_what_it_did_before() -> None:
     with stop_on_signals() as stop:
         os.kill(os.getpid(), signal.SIGINT)
