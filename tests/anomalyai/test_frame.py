@@ -82,6 +82,15 @@ def test_empty_columns_are_accepted(columns: bytes) -> None:
     assert intake.counters.empty_bodies == 1
 
 
+def test_a_literal_that_is_no_number_is_no_text_either() -> None:
+    intake = Intake()
+    intake.admit(b'[{"a":1,"b":"x"}]')
+    admission = intake.admit_frame(Frame(1, "columns", b'{"a":[1,2,3],"b":["p",NaN,"q"]}'))
+    assert [(r.index, r.field) for r in admission.rejected] == [(1, "b")]
+    assert "finite number" in admission.rejected[0].error
+    assert admission.accepted == 2
+
+
 def test_bad_values_in_columns_refuse_their_records_alone() -> None:
     intake = Intake()
     intake.admit(b'[{"a":1,"b":"x"}]')

@@ -143,10 +143,12 @@ def test_declared_fields_keep_their_kind_and_take_the_role() -> None:
         "seen": minutes(),
         "customer_id": whole(1, 90),
         "bad": choice([0, 1]),
+        "class": choice([0, 1]),
     }
     records = [{name: values[i] for name, values in columns.items()} for i in range(N)]
     schema = schema_of(records, declared)
-    assert (schema.time, schema.label, schema.numbers) == ("seen", "bad", ("customer_id",))
+    assert (schema.time, schema.label, schema.numbers) == ("seen", "bad", ("customer_id", "class"))
+    assert schema.by_name["class"].kind is Kind.NUMBER
     assert schema.by_name["ts"].kind is Kind.IGNORE
     assert schema.by_name["seen"].type is JsonType.STRING
 

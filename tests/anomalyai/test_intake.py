@@ -1,6 +1,7 @@
 """Admission: what a body becomes does not depend on its form, nor on how the stream was cut into bodies."""
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -282,7 +283,7 @@ def test_bodies_over_a_limit_are_refused_whole() -> None:
 
 
 def test_a_rollback_undoes_an_admission() -> None:
-    records = payments(700)
+    records = [{**record, "ref": f"t{i}"} for i, record in enumerate(payments(700))]
     once = Intake()
     expected = contents(admitted(once, [as_array(records)]))
     intake = Intake()
@@ -307,6 +308,15 @@ def test_a_restored_intake_goes_on_as_if_nothing_had_happened(accepted: int) -> 
     second = Intake.restored(schema, accepted, batches)
     items += admitted(second, [as_array(records[accepted:])])
     assert contents(items) == expected
+
+
+def test_a_text_that_is_no_time_is_missing_while_kinds_are_provisional() -> None:
+    intake = Intake()
+    admission = intake.admit(b'[{"when":"2026-01-01","a":1},{"when":"later","a":2}]')
+    assert admission.rejected == []
+    batches = [item for item in admission.items if isinstance(item, RecordBatch)]
+    assert batches[-1].schema.time == "when"
+    assert [math.isnan(t) for batch in batches for t in batch.time_s.tolist()] == [False, True]
 
 
 def test_a_fixed_intake_keeps_its_schema() -> None:

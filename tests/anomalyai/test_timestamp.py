@@ -134,6 +134,11 @@ def test_one_odd_text_leaves_its_neighbours_alone(odd: str) -> None:
     assert column[0] == 1_704_067_200.0
 
 
+@pytest.mark.parametrize("text", ["2024-01-01 00:00:005", "2024-01-01 00:00:00.", "2024-01-01 00:00:00ZZ"])
+def test_a_column_of_one_odd_layout_is_no_time(text: str) -> None:
+    assert np.isnan(text_column([text] * 50)).all()
+
+
 def test_missing_texts_are_nan() -> None:
     assert np.isnan(text_column([None] * 40 + ["2024-01-01"])).tolist() == [True] * 40 + [False]
 
