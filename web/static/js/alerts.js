@@ -7,7 +7,8 @@ import { node, setText } from "./dom.js";
 import * as format from "./format.js";
 
 const SHOWN_REASONS = 3;
-const MOST_WASHED = 5; // more new rows than this at once are not pointed out one by one
+const MOST_WASHED = 5; // more new rows than this at once, or sooner than this, are not pointed out one by one
+const WASH_MS = 2_500;
 
 export class AlertTable {
   /** @param {{scroll: Element, empty: Element, more: Element, onSelect: (id: string) => void}} parts */
@@ -21,6 +22,7 @@ export class AlertTable {
     this.rows = new Map(); // id -> {row, revision}
     this.selected = null;
     this.unseen = 0;
+    this.washedAt = -Infinity;
     this.body.addEventListener("click", (event) => this.choose(event.target.closest("tr")));
     this.body.addEventListener("keydown", (event) => this.press(event));
     this.more.addEventListener("click", () => this.toTop());
@@ -30,7 +32,7 @@ export class AlertTable {
   /** Show these alerts, newest first; `fresh` are the ids that came live since the last call. */
   draw(alerts, fresh) {
     this.forgetYesterday();
-    const isFresh = new Set(fresh.length <= MOST_WASHED ? fresh : []);
+    const isFresh = new Set(this.worthAWash(fresh) ? fresh : []);
     const wanted = new Set();
     let before = this.body.firstElementChild;
     for (const alert of alerts) {
@@ -49,6 +51,15 @@ export class AlertTable {
     this.table.dataset.times = timeWidth(Math.max(0, ...ends.map((alert) => timeOf(alert).length)));
     this.keepOneTabStop();
     if (this.scroll.scrollTop >= 4) this.countUnseen(this.unseen + fresh.length);
+  }
+
+  /** Whether new rows are few enough to be pointed out: in a flood the table moves anyway, and it would cost most of a core. */
+  worthAWash(fresh) {
+    if (fresh.length === 0 || fresh.length > MOST_WASHED) return false;
+    const now = performance.now();
+    if (now - this.washedAt < WASH_MS) return false;
+    this.washedAt = now;
+    return true;
   }
 
   /** Forget everything: another feed is about to be shown. */
