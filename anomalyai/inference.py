@@ -30,13 +30,16 @@ from typing import Any, Final
 from anomalyai.schema import FeedSchema, Field, JsonType, Kind
 from anomalyai.timestamp import parse_number, parse_text
 
-__all__ = ["CHECKPOINTS", "infer", "kind_by_type", "type_of"]
+__all__ = ["CHECKPOINTS", "abridged", "infer", "kind_by_type", "type_of"]
 
 CHECKPOINTS: Final = (1, 20, 100, 500)
 """Accepted-record counts at which kinds are inferred; after the last they are settled."""
 
 FREE_TEXT_CHARS: Final = 64
 """Mean length above which a text is taken as prose."""
+
+KEPT_CHARS: Final = 256
+"""How much of a text inference looks at."""
 
 FEW_VALUES: Final = 10
 """Up to this many different values are words of a category rather than names of things."""
@@ -138,6 +141,17 @@ def kind_by_type(value: Any) -> Kind:
     if isinstance(value, str) and len(value) > FREE_TEXT_CHARS:
         return Kind.IGNORE
     return kind.get(type_of(value), Kind.IGNORE)
+
+
+def abridged(value: Any) -> Any:
+    """Return a value with what inference looks at: texts cut off, arrays and ignored objects emptied.
+
+    >>> abridged(5), abridged([1, 2]), len(abridged("x" * 1000))
+    (5, [], 256)
+    """
+    if isinstance(value, str):
+        return value[:KEPT_CHARS]
+    return [] if isinstance(value, list | dict) else value
 
 
 def infer(

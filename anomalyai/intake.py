@@ -25,6 +25,7 @@ from anomalyai.decode_exact import RecordError, check, flatten
 from anomalyai.decode_source import RowSource, Source, TableSource, join_rows
 from anomalyai.errors import TooLarge
 from anomalyai.frame import Frame
+from anomalyai.inference import abridged
 from anomalyai.media import CSV, JSON, media_of, source_of_json, source_of_lines
 from anomalyai.records import RecordBatch, Rejection
 from anomalyai.schema import FeedSchema, JsonType
@@ -269,7 +270,7 @@ class Intake:
 
     def _reject(self, run: Run, index: int, error: RecordError) -> None:
         run.admission.rejected.append(Rejection(index, error.field, error.text))
-        if error.mistyped and error.field is not None:
+        if error.mistyped and error.field in self._schema.by_name:
             self._mistyped |= {error.field}
 
     def _growth(
@@ -321,9 +322,11 @@ class Intake:
         run.admission.items.append(SchemaChange(schema))
 
     def _remember(self, batch: RecordBatch) -> None:
-        """Keep the first records until kinds are settled."""
+        """Keep the first records until kinds are settled, no more of each than inference looks at."""
         missing = growth.CHECKPOINTS[-1] - len(self._sample)
-        self._sample += [flatten(batch.record(i), batch.schema) for i in range(min(batch.n, missing))]
+        for i in range(min(batch.n, missing)):
+            flat = flatten(batch.record(i), batch.schema)
+            self._sample.append({n: abridged(v) for n, v in flat.items() if n in batch.schema.by_name})
 
     def _see(self, batch: RecordBatch) -> None:
         """Note which fields had a value, so that vanished ones can be told."""
