@@ -66,7 +66,7 @@ def test_the_commands_speak_as_agreed(tmp_path: Path, ordered: Path) -> None:
     assert printed["events"] == 1_499
     assert printed["average_precision"] > 0.9
     assert "row 1211" in done.stderr
-    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     assert list(rows[0]) == ["seq", "score", "one_in", "flagged"]
     assert [int(row["seq"]) for row in rows] == list(range(1, 1_501))
     assert rows[1_210]["score"] == ""
@@ -74,7 +74,7 @@ def test_the_commands_speak_as_agreed(tmp_path: Path, ordered: Path) -> None:
     subprocess.run(
         [*base, "score", str(ordered), "--out", str(tmp_path / "s.csv")], check=True, capture_output=True
     )
-    scored = list(csv.DictReader((tmp_path / "s.csv").open()))
+    scored = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert scored[900]["anomaly"] == "Anomaly detected"
     assert [row["score"] for row in scored] == [row["score"] for row in rows]
 
