@@ -67,18 +67,11 @@ class ServerProcess:
         """Start it and wait until it says where it listens."""
         began = time.monotonic()
         self.stderr_path = self.data.parent / f"{self.data.name}.stderr"
+        options = ["--port", str(self.port), "--data", str(self.data)]
+        tied = [sys.executable, "-m", "web.tether", str(os.getpid())]  # gone even if the tests are killed
         with self.stderr_path.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "web.cli",
-                    *self.arguments,
-                    "--port",
-                    str(self.port),
-                    "--data",
-                    str(self.data),
-                ],
+                [*tied, *self.arguments, *options],
                 stdout=subprocess.PIPE,
                 bufsize=0,  # or select would not see lines that a buffer has read ahead
                 stderr=stderr,
