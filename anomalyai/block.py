@@ -7,11 +7,29 @@ Blocks start short, so that a new feed is useful within a few dozen records, and
 
 from __future__ import annotations
 
-FULL_BLOCK = 512
+FULL_BLOCK, LEAST_BLOCK = 512, 64
+MAX_CELLS = 24_576
+"""What waits in a block is part of the state: rows times columns are bounded, so a wide feed
+learns more often."""
+
 _FIRST_ENDS = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256)
 
 
-def next_end(seen: int) -> int:
+def longest_block(columns: int) -> int:
+    """Return the records of a full block for rows of this many columns, a power of two.
+
+    Examples
+    --------
+    >>> longest_block(10), longest_block(100), longest_block(1000)
+    (512, 128, 64)
+    """
+    longest = FULL_BLOCK
+    while longest > LEAST_BLOCK and longest * columns > MAX_CELLS:
+        longest //= 2
+    return longest
+
+
+def next_end(seen: int, longest: int = FULL_BLOCK) -> int:
     """Return the count of records at which the block that holds record number `seen` + 1 ends.
 
     Examples
@@ -22,4 +40,4 @@ def next_end(seen: int) -> int:
     for end in _FIRST_ENDS:
         if seen < end:
             return end
-    return (seen // FULL_BLOCK + 1) * FULL_BLOCK
+    return (seen // longest + 1) * longest

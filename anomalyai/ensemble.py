@@ -78,10 +78,10 @@ class Ensemble:
             return out
         surprise = self.density.surprise(values)
         if len(self._values):
-            out[:, _COLUMNS] = soften(surprise[:, self._values]).sum(axis=1)
+            out[:, _COLUMNS] = row_sums(soften(surprise[:, self._values]))
         if len(self._rarities):
             rarer = values[:, self._rarities] - self.typical_rarity[self._rarities]
-            out[:, _RARITY] = np.where(np.isfinite(rarer), rarer, 0.0).sum(axis=1)
+            out[:, _RARITY] = row_sums(np.where(np.isfinite(rarer), rarer, 0.0))
         if len(self._habits):
             out[:, _HABIT] = np.maximum(surprise[:, self._habits].max(axis=1), 0.0)
         coordinates = self._coordinates(values)
@@ -97,22 +97,32 @@ class Ensemble:
         standardised = (voices - self.members.mean) / np.maximum(
             np.sqrt(self.members.variance), _SPREAD_FLOORS
         )
-        total: NDArray[np.float64] = np.nansum(standardised * _WEIGHTS, axis=1)
-        return total
+        heard = np.where(np.isnan(standardised), 0.0, standardised)
+        return row_sums(heard * _WEIGHTS)
 
     def score_batch(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Score feature rows, float64 [n, columns] -> float64 [n]."""
         return self.combine(self.voices(values))
 
-    def learn_batch(self, values: NDArray[np.float64], voices: NDArray[np.float64]) -> None:
-        """Learn clean rows, float64 [n, columns], and what the members said of them."""
+    def learn_batch(
+        self, values: NDArray[np.float64], voices: NDArray[np.float64], clean: NDArray[np.bool_]
+    ) -> None:
+        """Learn rows, float64 [n, columns], and what the members said of them.
+
+        Scales and densities learn all that is given, which must include the usual share of rare rows: without
+        it their tails would look rarer from block to block. Trees and usual rarities, which a burst fills
+        quickly, learn the rows where `clean` [n] holds.
+        """
         if not self.is_warm or not len(values):
             return
         self.density.learn_batch(values)
         self.members.learn(voices)
-        self.weight = self.weight * 0.5 ** (len(values) / MEMORY) + len(values)
-        self._learn_rarity(values, len(values) / self.weight)
-        coordinates = self._coordinates(values)
+        rows = values[clean]
+        if not len(rows):
+            return
+        self.weight = self.weight * 0.5 ** (len(rows) / MEMORY) + len(rows)
+        self._learn_rarity(rows, len(rows) / self.weight)
+        coordinates = self._coordinates(rows)
         self.tight.learn_batch(coordinates)
         self.wide.learn_batch(coordinates)
 
@@ -162,6 +172,16 @@ class Ensemble:
 
 def _places(aspects: list[str], *wanted: str) -> NDArray[np.int64]:
     return np.array([j for j, aspect in enumerate(aspects) if aspect in wanted], dtype=np.int64)
+
+
+def row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of every row, float64 [n], added from left to right.
+
+    NumPy's own sum takes another order of addition for one row than for many, so that the last bits of a
+    score would depend on how the stream was cut.
+    """
+    total: NDArray[np.float64] = np.cumsum(values, axis=1)[:, -1]
+    return total
 
 
 def soften(surprise: NDArray[np.float64]) -> NDArray[np.float64]:

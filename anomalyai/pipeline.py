@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai import state as state_codec
-from anomalyai.block import next_end
 from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
 from anomalyai.control import BudgetChange, SchemaChange
 from anomalyai.errors import ModelError, StateError
@@ -43,7 +42,8 @@ class Pipeline:
     feed
         The feed's name, used in alert ids.
     budget
-        The promised alert rate, "1/1000" or "20/day"; a schema's own budget takes precedence.
+        The promised alert rate, "1/1000" or "20/day"; a schema's own budget takes precedence, and of later
+        changes of either the last one.
     trainer
         Trains the batch model in place at the record that makes it due (back-test). None leaves training to
         the caller, who is handed the `TrainingSet` and swaps the model in when it is ready.
@@ -65,17 +65,20 @@ class Pipeline:
     ) -> None:
         self.schema = schema if schema is not None else FeedSchema()
         self.feed = feed
-        self.budget = budget
+        self.budget = self.schema.budget or budget
         self.trainer = trainer
         self.seed = seed
         self.explained = explained
-        self.model_id: str | None = None
+        self.model_id: str | None = None  # of the model that scores
         self._provisional = ProvisionalRecords()
-        self._scorer = self._new_scorer()
+        self._start_scorer()
 
-    def _new_scorer(self) -> Scorer:
-        budget = AlertBudget.parse(self.schema.budget or self.budget)
-        return Scorer(self.schema, feed=self.feed, budget=budget, seed=self.seed)
+    def _start_scorer(self) -> None:
+        """Start learning anew with the columns that the schema has now."""
+        budget = AlertBudget.parse(self.budget)
+        self._scored = self.schema
+        self._scorer = Scorer(self.schema, feed=self.feed, budget=budget, seed=self.seed)
+        self.model_id = None
 
     @property
     def seen(self) -> int:
@@ -111,7 +114,7 @@ class Pipeline:
         training_set: TrainingSet | None = None
         start = 0
         while start < batch.n:
-            stop = min(batch.n, start + next_end(self.seen) - self.seen)
+            stop = min(batch.n, start + self._scorer.block_end - self.seen)
             parts.append(self._scorer.process(batch.slice(start, stop), explained=self.explained))
             start = stop
             due = self._scorer.take_training_set()
@@ -151,25 +154,28 @@ class Pipeline:
         until 500 records).
         """
         if isinstance(change, BudgetChange):
-            self.budget = change.budget
-            self.schema = self.schema.replace(budget=None)
-            self._scorer.budget = AlertBudget.parse(change.budget)
+            self._set_budget(change.budget)
             return
         previous, self.schema = self.schema, change.schema
-        if _same_columns(previous, change.schema):
+        if change.schema.budget not in (None, previous.budget):
+            self._set_budget(change.schema.budget)
+        if _same_columns(previous, change.schema) or (previous.settled and _extends(previous, change.schema)):
             self._scorer.rename(change.schema)
-        elif not (previous.settled and _extends(previous, change.schema)):
-            self._scorer = self._new_scorer()
-            self.model_id = None
+        else:
+            self._start_scorer()
             for batch in self._provisional.reread(change.schema):
                 self._relearn(batch)
         if change.schema.settled:
             self._provisional.forget()
 
+    def _set_budget(self, budget: str) -> None:
+        self._scorer.budget = AlertBudget.parse(budget)
+        self.budget = budget
+
     def _relearn(self, batch: RecordBatch) -> None:
         start = 0
         while start < batch.n:
-            stop = min(batch.n, start + next_end(self.seen) - self.seen)
+            stop = min(batch.n, start + self._scorer.block_end - self.seen)
             self._scorer.process(batch.slice(start, stop), explained=False)
             start = stop
 
@@ -205,6 +211,7 @@ class Pipeline:
             KIND,
             {
                 "schema": msgspec.json.encode(self.schema),
+                "scored": None if self._scored == self.schema else msgspec.json.encode(self._scored),
                 "feed": self.feed,
                 "budget": self.budget,
                 "seed": self.seed,
@@ -212,6 +219,7 @@ class Pipeline:
                 "provisional": self._provisional.state(),
                 **self._scorer.state(),
             },
+            pack=True,
         )
 
     @classmethod
@@ -226,12 +234,16 @@ class Pipeline:
             The bytes cannot be read, or the model they name is not given.
         """
         state = state_codec.loads(KIND, data)
-        schema = msgspec.json.decode(state["schema"], type=FeedSchema)
-        pipeline = cls(
-            schema, feed=state["feed"], budget=state["budget"], trainer=trainer, seed=state["seed"]
-        )
-        pipeline._provisional.restore(state["provisional"])
-        pipeline._scorer.restore(state)
+        try:
+            scored = msgspec.json.decode(state["scored"] or state["schema"], type=FeedSchema)
+            pipeline = cls(scored, feed=state["feed"], trainer=trainer, seed=state["seed"])
+            pipeline._restore(state)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise StateError(
+                f"expected the whole state of a {KIND}, found one that does not fit: {error!r}",
+                code="state_unreadable",
+                hint="The state is damaged: restore an older one",
+            ) from error
         model_id = state["model_id"]
         if model_id is not None:
             if models is None or model_id not in models:
@@ -242,6 +254,13 @@ class Pipeline:
             pipeline._scorer.ensemble.model = models[model_id]
             pipeline.model_id = model_id
         return pipeline
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._set_budget(state["budget"])
+        self._provisional.restore(state["provisional"])
+        self._scorer.restore(state)
+        self.schema = msgspec.json.decode(state["schema"], type=FeedSchema)
+        self._scorer.rename(self.schema)
 
 
 def _columns_of(schema: FeedSchema) -> tuple[tuple[str, ...], ...]:

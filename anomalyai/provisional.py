@@ -28,16 +28,18 @@ class ProvisionalRecords:
         self._arrivals_s: list[float] = []
         self._first_seq = 0
         self._size_bytes = 0
+        self._full = False
 
     def keep(self, batch: RecordBatch) -> None:
         """Keep a batch's records while the schema is not settled and the bounds allow it."""
-        if batch.schema.settled:
+        if batch.schema.settled or self._full:
             return
         if not self._kept:
             self._first_seq = batch.first_seq
         for i in range(min(batch.n, MAX_RECORDS - len(self._kept))):
             raw = msgspec.json.encode(batch.record(i))
             if self._size_bytes + len(raw) > MAX_SIZE_BYTES:
+                self._full = True
                 return
             self._kept.append(raw)
             self._arrivals_s.append(batch.arrival_s)
@@ -61,11 +63,11 @@ class ProvisionalRecords:
 
     def state(self) -> list[Any]:
         """Return what `restore` needs, as plain values."""
-        return [self._first_seq, self._kept, self._arrivals_s]
+        return [self._first_seq, self._kept, self._arrivals_s, self._full]
 
     def restore(self, state: list[Any]) -> None:
         """Take what `state` returned."""
-        self._first_seq, self._kept, self._arrivals_s = state
+        self._first_seq, self._kept, self._arrivals_s, self._full = state
         self._size_bytes = sum(len(raw) for raw in self._kept)
 
 

@@ -1,9 +1,10 @@
 """One fixed set of columns, scored and learnt block by block: the inside of a `Pipeline`.
 
 Order within a block: describe, score, decide. At its end, in this order: calibrate, learn, rescale when due,
-set the training set aside when due. Flagged records are held back from the detectors' learning; of them the
-calibration sees only as many as the alert budget allows, so that normal exceedances shape the tail and a
-burst of anomalies does not.
+set the training set aside when due. Rare and flagged records are held back from the trees and the forest. The
+calibration, the densities and the scales learn them while there are no more than a block of normal traffic
+has now and then, since the tail of what is normal must be learnt too; where there are more, it is a burst,
+of which they learn as many as are expected of normal traffic and no more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.alert import Alert, one_in, rfc3339, severity_of
-from anomalyai.block import next_end
+from anomalyai.block import longest_block, next_end
 from anomalyai.budget import AlertBudget
 from anomalyai.calibration import TailCalibrator
 from anomalyai.ensemble import Ensemble
@@ -39,8 +40,8 @@ HELD_SCORE = 2.0
 """Records at least this rare (1 in 100) are held back from the detectors' learning, flagged or not: an attack
 is absorbed through its many records that do not reach the alert threshold."""
 
-HELD_FACTOR, BURST_FACTOR = 2.0, 4.0
-"""Held and flagged records a block that calibration sees: multiples of what is expected, and one more."""
+HELD_FACTOR, FLAGGED_FACTOR = 2.0, 4.0
+"""Held and flagged records from which a block counts as a burst: multiples of what is expected, and one."""
 
 _PENDING = ("values", "voices", "raw", "flagged", "time_s")
 
@@ -61,8 +62,14 @@ class Scorer:
         self.flow = FlowRate()
         self.seen = self.flagged = self.clean = 0
         self.promised = 0.0
+        self._longest_block = longest_block(len(self.column_names))
         self._training_state = "waiting"
         self._pending: list[tuple[NDArray[Any], ...]] = []
+
+    @property
+    def block_end(self) -> int:
+        """The count of records at which the present block ends."""
+        return next_end(self.seen, self._longest_block)
 
     @property
     def rate(self) -> float:
@@ -87,11 +94,7 @@ class Scorer:
         score = self.rarity(raw)
         number = self.seen + np.arange(batch.n)
         flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
-        alerts = (
-            []
-            if not explained
-            else [self._alert(batch, int(i), values[i], score[i]) for i in np.flatnonzero(flagged)]
-        )
+        alerts = self._alerts(batch, values, score, np.flatnonzero(flagged)) if explained else []
         warming = np.full(batch.n, not self.is_mature)
         result = ScoredBatch(
             first_seq=batch.first_seq,
@@ -105,7 +108,7 @@ class Scorer:
         )
         self._pending.append((values, voices, raw, flagged, batch.time_s))
         self.flagged += int(np.count_nonzero(flagged))
-        end = next_end(self.seen)
+        end = self.block_end
         self.seen += batch.n
         if self.seen == end:
             self._learn()
@@ -131,12 +134,12 @@ class Scorer:
         score = self.rarity(raw)
         held = score >= min(HELD_SCORE, self.threshold)
         counted = ~(held | flagged)
-        counted[_first(held & ~flagged, HELD_FACTOR * 10.0**-HELD_SCORE)] = True
-        counted[_first(flagged, BURST_FACTOR * self.rate)] = True
+        counted[_usual_share(held & ~flagged, 10.0**-HELD_SCORE, HELD_FACTOR)] = True
+        counted[_usual_share(flagged, self.rate, FLAGGED_FACTOR)] = True
         if self.ensemble.is_warm:
             self.calibrator.learn(raw[counted])
         clean = ~(held | flagged)
-        self.ensemble.learn_batch(values[clean], voices[clean])
+        self.ensemble.learn_batch(values[counted], voices[counted], clean[counted])
         self.reservoir.add(values[counted])
         before, self.clean = self.clean, self.clean + int(np.count_nonzero(clean))
         if _crosses_rescale(before, self.clean):
@@ -146,6 +149,7 @@ class Scorer:
             self._training_state == "waiting"
             and self.ensemble.model is None
             and self.clean >= TRAIN_AFTER_CLEAN
+            and self.column_names
         ):
             self._training_state = "due"
 
@@ -154,10 +158,22 @@ class Scorer:
         self.calibrator.forget()
         self.calibrator.learn(self.ensemble.score_batch(self.reservoir.rows))
 
-    def _alert(self, batch: RecordBatch, i: int, row: NDArray[np.float64], score: float) -> Alert:
+    def _alerts(
+        self,
+        batch: RecordBatch,
+        values: NDArray[np.float64],
+        score: NDArray[np.float64],
+        places: NDArray[np.int64],
+    ) -> list[Alert]:
+        """Return an alert for each of some places in the batch."""
+        clean = self.reservoir.rows if len(places) else values
+        return [self._alert(batch, int(i), values[i], float(score[i]), clean) for i in places]
+
+    def _alert(
+        self, batch: RecordBatch, i: int, row: NDArray[np.float64], score: float, clean: NDArray[np.float64]
+    ) -> Alert:
         record = batch.record(i)
         typical = self.ensemble.density.median
-        clean = self.reservoir.rows
         why = explain(row, self.features.columns, typical, clean, self.ensemble.score_batch, record)
         seq = batch.first_seq + i
         entities = {name: text for name in self.schema.entities if (text := batch.text(i, name)) is not None}
@@ -166,9 +182,9 @@ class Scorer:
             feed=self.feed,
             seq=seq,
             time=rfc3339(float(batch.time_s[i])),
-            score=float(score),
-            one_in=one_in(float(score)),
-            severity=severity_of(float(score), self.threshold),
+            score=score,
+            one_in=one_in(score),
+            severity=severity_of(score, self.threshold),
             maturity="mature" if self.is_mature else "warming_up",
             summary=why.summary,
             reasons=why.reasons,
@@ -184,20 +200,25 @@ class Scorer:
         return self.training_set()
 
     def training_set(self) -> TrainingSet | None:
-        """Return the clean rows set aside so far, None where a model scores already or too few came."""
-        if self.ensemble.model is not None or self.clean < TRAIN_AFTER_CLEAN:
+        """Return the clean rows set aside so far; None where a model scores already or too little came."""
+        if self.ensemble.model is not None or self.clean < TRAIN_AFTER_CLEAN or not self.column_names:
             return None
         return TrainingSet(
             features=self.reservoir.rows, columns=self.column_names, last_seq=self.seen, seed=self.seed
         )
 
     def swap(self, model: TrainedModel) -> None:
-        """Let a model score from the next record on."""
+        """Let a model score from the next record on; what waits to be learnt is heard again with it."""
         self.ensemble.swap(model, self.reservoir.rows)
         self._recalibrate()
+        waiting = self._pending[:]
+        self._pending.clear()
+        for values, _, _, flagged, time_s in waiting:
+            voices = self.ensemble.voices(values)
+            self._pending.append((values, voices, self.ensemble.combine(voices), flagged, time_s))
 
     def rename(self, schema: FeedSchema) -> None:
-        """Take a schema whose scored columns are the same."""
+        """Take a schema that has at least the columns that are scored."""
         self.schema = schema
 
     def status(self) -> dict[str, Any]:
@@ -264,7 +285,13 @@ def _crosses_rescale(before: int, after: int) -> bool:
     return any(before < point <= after for point in RESCALE_AT)
 
 
-def _first(marked: NDArray[np.bool_], share: float) -> NDArray[np.int64]:
-    """Return the first marked rows, at most this share of all rows and one more."""
-    limit = 1 + math.ceil(share * len(marked))
-    return np.flatnonzero(marked)[:limit]
+def _usual_share(marked: NDArray[np.bool_], expected: float, factor: float) -> NDArray[np.int64]:
+    """Return the marked rows of a block; of a burst only the first ones, as many as are expected.
+
+    `expected` is the share of rows that is marked on normal traffic; a block with more than `factor` times
+    as many, and one, is a burst.
+    """
+    found = np.flatnonzero(marked)
+    if len(found) <= 1 + math.ceil(factor * expected * len(marked)):
+        return found
+    return found[: math.ceil(expected * len(marked))]

@@ -7,6 +7,7 @@ state never runs code. Equal states give equal bytes.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,13 @@ import numpy as np
 
 from anomalyai.errors import StateError
 
-FORMAT = 1
+FORMAT = 2
+
+PACKED_BYTES = range(4_096, 1 << 20)
+"""Sizes of what is packed (zlib) where that is asked for: histograms and tree masses are mostly zeros, small
+arrays are not worth it, and the large tables of entities would take too long."""
+
+_BYTES = "bytes"
 
 _ALLOWED_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<i2", "<u8", "<u4", "<u2", "|u1", "|i1", "|b1"})
 
@@ -23,6 +30,7 @@ _ALLOWED_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<i2", "<u8", "<u4", "<
 class _Array(msgspec.Struct, frozen=True, array_like=True, tag="array"):
     dtype: str
     shape: tuple[int, ...]
+    packed: bool
     data: bytes
 
 
@@ -32,7 +40,7 @@ class _Document(msgspec.Struct, frozen=True, array_like=True):
     fields: dict[str, _Array | msgspec.Raw]
 
 
-def dumps(kind: str, fields: Mapping[str, Any]) -> bytes:
+def dumps(kind: str, fields: Mapping[str, Any], *, pack: bool = False) -> bytes:
     """Encode a state.
 
     Parameters
@@ -41,15 +49,23 @@ def dumps(kind: str, fields: Mapping[str, Any]) -> bytes:
         What the state belongs to; `loads` refuses any other.
     fields
         Arrays (numeric or boolean, any shape) and plain MessagePack values.
+    pack
+        Whether arrays and bytes of middling size are packed.
     """
     encoded: dict[str, _Array | msgspec.Raw] = {}
     for name, value in fields.items():
         if isinstance(value, np.ndarray):
-            array = np.ascontiguousarray(value)
-            encoded[name] = _Array(array.dtype.str, value.shape, array.tobytes())
+            encoded[name] = _array(value.dtype.str, value.shape, value.tobytes(), pack)
+        elif isinstance(value, bytes):
+            encoded[name] = _array(_BYTES, (len(value),), value, pack)
         else:
             encoded[name] = msgspec.Raw(msgspec.msgpack.encode([value]))
     return msgspec.msgpack.encode(_Document(kind, FORMAT, encoded))
+
+
+def _array(dtype: str, shape: tuple[int, ...], data: bytes, pack: bool) -> _Array:
+    packed = pack and len(data) in PACKED_BYTES
+    return _Array(dtype, shape, packed, zlib.compress(data, 1) if packed else data)
 
 
 def loads(kind: str, data: bytes) -> dict[str, Any]:
@@ -61,28 +77,38 @@ def loads(kind: str, data: bytes) -> dict[str, Any]:
         The bytes are damaged, belong to something else, or come from a format this version cannot read.
     """
     try:
-        outer = msgspec.msgpack.decode(data)
-        found_kind, version, raw_fields = outer
+        found_kind, version, fields = msgspec.msgpack.decode(data)
     except (msgspec.DecodeError, ValueError, TypeError) as error:
-        raise StateError(
-            f"expected the state of a {kind}, found unreadable bytes", code="state_unreadable"
-        ) from error
+        raise _unreadable(kind, f"{len(data)} unreadable bytes") from error
     if found_kind != kind or version != FORMAT:
         raise StateError(
             f"expected the state of a {kind} in format {FORMAT}, found {found_kind!r} in format {version!r}",
             code="state_mismatch",
+            hint="It was written for something else or by a newer version",
         )
-    return {name: _value(kind, name, value) for name, value in raw_fields.items()}
+    if not isinstance(fields, dict):
+        raise _unreadable(kind, "no named fields")
+    return {name: _value(kind, name, value) for name, value in fields.items()}
 
 
 def _value(kind: str, name: str, value: Any) -> Any:
-    if isinstance(value, list) and len(value) == 4 and value[0] == "array":
-        _, dtype, shape, raw = value
-        if dtype not in _ALLOWED_DTYPES:
-            raise StateError(
-                f"state of a {kind}: {name} has the unknown type {dtype!r}", code="state_unreadable"
-            )
-        return np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
     if isinstance(value, list) and len(value) == 1:
         return value[0]
-    raise StateError(f"state of a {kind}: {name} is neither an array nor a value", code="state_unreadable")
+    try:
+        array = msgspec.convert(value, _Array)
+        raw = zlib.decompress(array.data) if array.packed else array.data
+        if array.dtype == _BYTES:
+            return raw
+        if array.dtype not in _ALLOWED_DTYPES:
+            raise _unreadable(kind, f"{name} of the unknown type {array.dtype!r}")
+        return np.frombuffer(raw, dtype=array.dtype).reshape(array.shape).copy()
+    except (ValueError, zlib.error) as error:  # msgspec.ValidationError is a ValueError
+        raise _unreadable(kind, f"{name}, which is neither an array nor a value ({error})") from error
+
+
+def _unreadable(kind: str, found: str) -> StateError:
+    return StateError(
+        f"expected the state of a {kind}, found {found}",
+        code="state_unreadable",
+        hint="The state is damaged: restore an older one",
+    )
