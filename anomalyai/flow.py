@@ -15,10 +15,15 @@ MIN_SPAN_S = 60.0
 
 
 class FlowRate:
-    """Decayed records a day, by the watermark (the latest event time so far); NaN until a minute was seen."""
+    """Decayed records a day; NaN until a minute was seen.
+
+    The place of a block of records in event time is the median of their times, so that single records with a
+    wrong clock, ahead or behind, move nothing; between the middles of two blocks lies half of each.
+    """
 
     def __init__(self) -> None:
-        self.watermark_s = math.nan
+        self.place_s = math.nan
+        self._since = 0.0
         self._records = 0.0
         self._span_s = 0.0
 
@@ -31,21 +36,29 @@ class FlowRate:
         """Count a block of records by their event times (NaN where unknown)."""
         known = time_s[np.isfinite(time_s)]
         if not len(known):
+            self._since += len(time_s)
             return
-        latest = float(known.max())
-        if math.isnan(self.watermark_s):
-            self.watermark_s = float(known.min())
-        step_s = max(latest - self.watermark_s, 0.0)
+        place_s, half = float(np.median(known)), len(time_s) / 2
+        if math.isnan(self.place_s):
+            self.place_s, self._since = place_s, half
+            return
+        step_s = max(place_s - self.place_s, 0.0)
         decay = 0.5 ** (step_s / HALF_LIFE_S)
-        self._records = self._records * decay + len(time_s)
+        self._records = self._records * decay + self._since + half
         self._span_s = self._span_s * decay + step_s
-        self.watermark_s = max(self.watermark_s, latest)
+        self._since = half
+        self.place_s = max(self.place_s, place_s)
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
-        return {"watermark_s": self.watermark_s, "records": self._records, "span_s": self._span_s}
+        return {
+            "place_s": self.place_s,
+            "since": self._since,
+            "records": self._records,
+            "span_s": self._span_s,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what `state` returned."""
-        self.watermark_s = float(state["watermark_s"])
+        self.place_s, self._since = float(state["place_s"]), float(state["since"])
         self._records, self._span_s = float(state["records"]), float(state["span_s"])

@@ -2,7 +2,8 @@
 
 Per entity and tracked number an exponentially decayed mean of asinh(x) (Johnson 1949: close to the logarithm
 for large values of either sign, linear near zero), shrunk towards the feed's own while the entity is young;
-per entity decayed event counts at three half-lives of event time. A record is compared first and learnt
+per entity decayed event counts at three half-lives of event time. A number that a record lacks teaches
+nothing: every number has its own count. A record is compared first and learnt
 after, and its influence is clipped, so one extreme value moves a profile little.
 """
 
@@ -17,7 +18,7 @@ from anomalyai.detectors.compilation import compiled
 from anomalyai.entity_table import EntityTable, claim_slot, find_slot
 
 MAX_TRACKED = 8
-"""Numbers tracked per entity, in schema order: bounds the memory of a profile."""
+"""Numbers tracked per entity, in schema order: bounds the memory of a profile (a mean and a count each)."""
 
 RATE_HALF_LIVES_S = (60.0, 3_600.0, 86_400.0)
 OWN_HALF_LIFE = 100.0
@@ -28,7 +29,7 @@ PRIOR_EVENTS = 3.0
 """How many events the feed's own mean is worth in a young profile."""
 
 CLIP_SD = 4.0
-_COUNT, _RATE, _MEANS = 0, 1, 4
+_RATE, _MEANS = 0, 3
 OWN_DECAY = np.float32(0.5 ** (1.0 / OWN_HALF_LIFE))
 POOLED_DECAY = 0.5 ** (1.0 / POOLED_HALF_LIFE)
 
@@ -43,7 +44,7 @@ class EntityProfile:
 
     def __init__(self, tracked: int, max_entities: int) -> None:
         self.tracked = min(tracked, MAX_TRACKED)
-        self.table = EntityTable(_MEANS + self.tracked, max_entities)
+        self.table = EntityTable(_MEANS + 2 * self.tracked, max_entities)
         self.pooled: NDArray[np.float64] = np.zeros((3, self.tracked))
         self.late = 0
 
@@ -125,9 +126,10 @@ def learn_rates(own: Any, last_s: Any, slot: Any, time_s: Any, out: Any, column:
 @compiled
 def deviation(own: Any, pooled: Any, j: Any, value: Any) -> Any:
     """Return value minus habit, then learn the value, its influence clipped."""
+    counted = _MEANS + pooled.shape[1] + j
     known = pooled[2, j] > 0.0
     mean = pooled[0, j] if known else value
-    count = float(own[_COUNT])
+    count = float(own[counted])
     own_mean = float(own[_MEANS + j])
     habit = (count * own_mean + PRIOR_EVENTS * mean) / (count + PRIOR_EVENTS)
     error = value - habit
@@ -137,6 +139,7 @@ def deviation(own: Any, pooled: Any, j: Any, value: Any) -> Any:
     pooled[0, j] += (learnt - mean) / pooled[2, j] if known else value
     pooled[1, j] += ((learnt - habit) ** 2 - pooled[1, j]) / pooled[2, j]
     own[_MEANS + j] = np.float32(own_mean + (learnt - own_mean) / (count * OWN_DECAY + 1.0))
+    own[counted] = np.float32(count * OWN_DECAY + 1.0)
     return error
 
 
@@ -177,5 +180,4 @@ def observe_rows(
         for j in range(tracked):
             if not np.isnan(numbers[i, j]):
                 out[i, j] = deviation(own, pooled, j, numbers[i, j])
-        own[_COUNT] = own[_COUNT] * OWN_DECAY + 1.0
     return keys.shape[0], fresh, evicted, late

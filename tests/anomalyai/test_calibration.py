@@ -75,8 +75,18 @@ def test_flow_is_records_a_day_of_event_time() -> None:
         flow.learn(1e9 + 10.0 * np.arange(block * 100, block * 100 + 100))
     assert flow.records_per_day == pytest.approx(8_640, rel=0.03)
     flow.learn(np.array([np.nan, np.nan]))
-    flow.learn(np.array([5.0]))  # far behind the watermark: counted, moves nothing
-    assert flow.watermark_s == pytest.approx(1e9 + 49_990.0)
+    flow.learn(np.array([5.0]))  # far behind: counted, moves nothing
+    assert flow.place_s == pytest.approx(1e9 + 49_495.0)
+    assert flow.records_per_day == pytest.approx(8_640, rel=0.05)
+
+
+def test_single_wrong_clocks_leave_the_flow_alone() -> None:
+    flow = FlowRate()
+    for block in range(50):
+        time_s = 1e9 + 10.0 * np.arange(block * 100, block * 100 + 100)
+        time_s[7], time_s[50] = 9e9, 0.0
+        flow.learn(time_s)
+    assert flow.records_per_day == pytest.approx(8_640, rel=0.03)
 
 
 def test_the_reservoir_is_bounded_and_spans_what_came() -> None:
