@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from anomalyai.alert import Reason
 from anomalyai.features import Column
+from anomalyai.key import exact_text
 
 MAX_REASONS = 6
 MIN_SHARE = 0.02
@@ -84,7 +85,8 @@ def _reason(
 ) -> Reason:
     """Word the reason by the most telling of the field's columns."""
     mine = {columns[j].aspect: j for j in _by_surprise(field, row, columns, clean)}
-    actual = _actual(field, record)
+    is_number = any(column.aspect == "value" for column in columns if column.field == field)
+    actual = _actual(field, record, is_number)
     if "deviation" in mine and "value" in mine and np.isfinite(row[mine["deviation"]]):
         column = columns[mine["deviation"]]
         value = float(row[mine["value"]])
@@ -95,17 +97,15 @@ def _reason(
             return Reason(field, text, share, expected=habit, actual=actual)
     if "value" in mine:
         return _value_reason(field, share, row[mine["value"]], clean[:, mine["value"]], actual)
-    rarity = mine.get("rarity", mine.get("presence"))
-    if rarity is not None and row[rarity] > math.log(2.0):
-        text = f"{field} {_quoted(actual)} comes once in {number(math.exp(row[rarity]))} records"
-        return Reason(field, text, share, actual=actual)
-    if "burst" in mine:
-        pace = math.exp(row[mine["burst"]])
-        text = f"{field} {_quoted(actual)} is active at {number(pace)} times its usual pace"
-        return Reason(field, text, share, actual=actual)
     if actual is None:
         return Reason(field, f"{field} is missing", share)
-    return Reason(field, f"{field} {_quoted(actual)} in an unusual combination", share, actual=actual)
+    telling = [aspect for aspect, j in mine.items() if row[j] > math.log(2.0)]
+    what = "comes in an unusual combination"
+    if telling:
+        times = number(math.exp(row[mine[telling[-1]]]))
+        is_burst = telling[-1] == "burst"
+        what = f"is active at {times} times its usual pace" if is_burst else f"comes once in {times} records"
+    return Reason(field, f"{field} {_quoted(actual)} {what}", share, actual=actual)
 
 
 def _by_surprise(
@@ -129,21 +129,20 @@ def _value_reason(field: str, share: float, value: float, clean: NDArray[np.floa
     return Reason(field, text, share, expected=middle, actual=actual)
 
 
-def _actual(field: str, record: dict[str, Any]) -> str | float | bool | None:
+def _actual(field: str, record: dict[str, Any], is_number: bool) -> str | float | bool | None:
+    """Return the field's value in the record: a number, or the exact text; booleans stay what they are."""
     value: Any = record.get(field)
     if value is None and "." in field:
         value = record
         for name in field.split("."):
             value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, str | float | bool) else None if value is None else _plain(value)
+    if value is None or isinstance(value, bool):
+        return value
+    return float(value) if is_number else exact_text(value)
 
 
-def _plain(value: Any) -> str | float:
-    return float(value) if isinstance(value, int) and abs(value) < 2**53 else str(value)
-
-
-def _quoted(actual: Any) -> str:
-    text = number(actual) if isinstance(actual, float) else str(actual)
+def _quoted(actual: str | float | bool) -> str:
+    text = exact_text(actual)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
@@ -164,11 +163,11 @@ def number(value: float) -> str:
 
     Examples
     --------
-    >>> number(612.404), number(12345.6), number(0.012345), number(3.0)
-    ('612', '12,346', '0.0123', '3')
+    >>> number(612.404), number(12345.6), number(0.012345), number(3.0), number(999.9)
+    ('612', '12,346', '0.0123', '3', '1,000')
     """
     if not math.isfinite(value):
         return "unknown"
-    if abs(value) >= 1000.0:
+    if abs(value) >= 999.5:
         return f"{value:,.0f}" if abs(value) < 1e12 else f"{value:.3g}"
     return f"{value:.3g}"
