@@ -44,7 +44,7 @@ def score_file(
     path: Path,
     schema: FeedSchema | None = None,
     *,
-    budget: str = DEFAULT_BUDGET,
+    budget: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> RowScores:
@@ -52,12 +52,15 @@ def score_file(
 
     Event order is a stable sort by the time field, file order where there is none. `order` holds the data
     rows (0-based) in event order, rejected ones left out; `rejections` the first 1,000 that were rejected.
+    `budget` None is the one that the schema declares, else "1/1000".
 
     Raises
     ------
     AnomalyAIError
         The file cannot be read as records at all.
     """
+    if schema is not None and budget is not None:
+        schema = schema.replace(budget=budget)
     reader = read_batches(path, schema)
     items = list(reader)
     batches = [item for item in items if isinstance(item, RecordBatch)]
@@ -65,7 +68,7 @@ def score_file(
     score = np.full(count, np.nan)
     flagged = np.zeros(count, dtype=np.bool_)
     label = np.full(count, np.nan)
-    pipeline = Pipeline(schema, budget=budget, trainer=train, seed=seed, explained=False)
+    pipeline = Pipeline(schema, budget=budget or DEFAULT_BUDGET, trainer=train, seed=seed, explained=False)
     total = sum(batch.n for batch in batches)
     order: list[NDArray[np.int64]] = []
     done = 0

@@ -14,7 +14,9 @@ import click
 @click.option(
     "--warmup", type=click.IntRange(min=0), help="Records before the figures start (min(20%, 5000))."
 )
-@click.option("--budget", default="1/1000", show_default=True, help="Alert budget, such as 1/1000 or 20/day.")
+@click.option(
+    "--budget", help="Alert budget, such as 1/1000 (the default where the feed declares none) or 20/day."
+)
 @click.option(
     "--scores", type=click.Path(dir_okay=False, path_type=Path), help="Write seq,score,one_in,flagged."
 )
@@ -24,7 +26,7 @@ def command(
     file: Path,
     feed_toml: Path | None,
     warmup: int | None,
-    budget: str,
+    budget: str | None,
     scores: Path | None,
     seed: int,
     as_json: bool,

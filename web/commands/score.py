@@ -11,10 +11,12 @@ import click
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--feed", "feed_toml", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="TOML file that declares the feed's fields.")  # fmt: skip
-@click.option("--budget", default="1/1000", show_default=True, help="Alert budget, such as 1/1000 or 20/day.")
+@click.option(
+    "--budget", help="Alert budget, such as 1/1000 (the default where the feed declares none) or 20/day."
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write (stdout).")
 @click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
-def command(file: Path, feed_toml: Path | None, budget: str, out: Path | None, seed: int) -> None:
+def command(file: Path, feed_toml: Path | None, budget: str | None, out: Path | None, seed: int) -> None:
     """Score every record of FILE (CSV, NDJSON or JSON, .gz too) as the live pipeline would, in event order.
 
     Writes one row a data row of the file, in file order: seq, score (-log10 of the tail probability), one_in,
