@@ -1,0 +1,49 @@
+"""The trained models of the data directory: which there are, and what is known of each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from flask import Blueprint, Response
+from msgspec import Meta
+
+from anomalyai.errors import ModelError
+from web.errors import RequestError, json_response
+from web.query import NoQuery, read_query
+from web.site import current_site
+
+blueprint = Blueprint("models", __name__)
+
+MISSING = ("model_missing", "model_id")
+
+
+class ModelsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`?feed=`: only the models trained for that feed."""
+
+    feed: Annotated[str, Meta(min_length=1)] | None = None
+
+
+@blueprint.get("/models")
+def list_models() -> Response:
+    """List the models by id; only those of one feed where it is given, which then has to exist."""
+    feed = read_query(ModelsQuery).feed
+    runtime = current_site().runtime
+    if feed is not None:
+        runtime.feed(feed)
+    return json_response({"models": runtime.models.list(feed)})
+
+
+@blueprint.get("/models/<model_id>")
+def get_model(model_id: str) -> Response:
+    """Answer one model's manifest."""
+    read_query(NoQuery)
+    try:
+        return json_response(current_site().runtime.models.manifest(model_id))
+    except ModelError as error:
+        if error.code not in MISSING:
+            raise
+        message = f"there is no model {model_id[:80]!r}"
+        raise RequestError(
+            404, "unknown_model", message, field="id", hint="GET /models lists them"
+        ) from error
