@@ -21,6 +21,10 @@ from stream.errors import SettingsError
 
 PREFIX = "ANOMALYAI_"
 FILE_VARIABLE = "ANOMALYAI_CONFIG"
+OTHER_VARIABLES = frozenset(
+    {FILE_VARIABLE, "ANOMALYAI_REQUIRE_ASSETS", "ANOMALYAI_STREAMS", "ANOMALYAI_SCREENSHOTS"}
+)
+"""Names that say something to the build or to the tests and are no settings."""
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -213,7 +217,7 @@ def _from_environment(variables: Mapping[str, str]) -> dict[str, Any]:
     known = {_variable(path): (path, default) for path, default, _ in _leaves(Settings, ())}
     found: dict[str, Any] = {}
     for variable, text in sorted(variables.items()):
-        if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
             continue
         if variable not in known:
             near = [name for name in known if name.replace("_", "") == variable.replace("_", "")]

@@ -83,3 +83,12 @@ def test_every_setting_stands_in_the_table_with_help_and_its_default_loads_from_
     assert {row.name for row in rows} == flat
     assert all(row.help.endswith(".") for row in rows)
     assert load(environ={row.variable: row.default for row in rows}) == Settings()
+
+
+def test_variables_of_the_build_and_the_tests_are_no_settings() -> None:
+    other = {
+        "ANOMALYAI_REQUIRE_ASSETS": "1",
+        "ANOMALYAI_STREAMS": "/somewhere",
+        "ANOMALYAI_SCREENSHOTS": "/there",
+    }
+    assert load(environ=other) == load(environ={})
