@@ -11,6 +11,9 @@ every field an equally loud voice. The members:
 - trees: half-space trees (River's, compiled) on the numbers and the rarities, over a tight and a wide range:
   how thin the record's cells are, the mean logarithm over several ensembles;
 - forest: the batch-trained isolation forest: its mean path length in nats below the usual one.
+
+A number farther out than everything before is rare by that alone, however usual the rest of the record is and
+however little the trees have seen; the sum would drown it. `far_out` bounds its probability.
 """
 
 from __future__ import annotations
@@ -99,6 +102,14 @@ class Ensemble:
         )
         heard = np.where(np.isnan(standardised), 0.0, standardised)
         return row_sums(heard * _WEIGHTS)
+
+    def far_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return -log10 of a bound on the probability of numbers this far out, float64 [n]; mostly 0."""
+        if not self.is_warm or not len(self._values):
+            return np.zeros(len(values))
+        bound = self.density.far_out(values, self._values).min(axis=1) * len(self._values)
+        rarity: NDArray[np.float64] = np.maximum(-np.log10(bound), 0.0)
+        return rarity
 
     def score_batch(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Score feature rows, float64 [n, columns] -> float64 [n]."""

@@ -36,7 +36,7 @@ def predict(scorer: Scorer, batch: RecordBatch) -> list[Prediction]:
     Counts and entity habits move on within the batch as they would live, in a copy that is thrown away.
     """
     values = copy.deepcopy(scorer.features).describe(batch)
-    score = scorer.rarity(scorer.ensemble.score_batch(values))
+    score = scorer.rarity(values, scorer.ensemble.score_batch(values))
     flagged = score >= scorer.threshold
     explained = set(np.flatnonzero(flagged)[:MAX_EXPLAINED].tolist())
     clean = scorer.reservoir.rows if explained else np.empty((0, len(scorer.column_names)))

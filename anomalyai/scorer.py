@@ -91,7 +91,7 @@ class Scorer:
         values = self.features.describe(batch)
         voices = self.ensemble.voices(values)
         raw = self.ensemble.combine(voices)
-        score = self.rarity(raw)
+        score = self.rarity(values, raw)
         number = self.seen + np.arange(batch.n)
         flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
         alerts = self._alerts(batch, values, score, np.flatnonzero(flagged)) if explained else []
@@ -118,9 +118,11 @@ class Scorer:
         """Return how many of the latest records may have been flagged."""
         return max(min(latest, self.seen - FIRST_ALERT_AFTER), 0)
 
-    def rarity(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return -log10 tail probabilities; 0 before there is anything to compare with."""
-        return self.calibrator.rarity(raw) if self.ensemble.is_warm else np.zeros(len(raw))
+    def rarity(self, values: NDArray[np.float64], raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return -log10 tail probabilities of feature rows; 0 before there is anything to compare with."""
+        if not self.ensemble.is_warm:
+            return np.zeros(len(raw))
+        return np.maximum(self.calibrator.rarity(raw), self.ensemble.far_out(values))
 
     def _learn(self) -> None:
         # once a block, since sums of floats depend on how they are cut
@@ -131,7 +133,7 @@ class Scorer:
         self.flow.learn(time_s)
         self._pending.clear()
 
-        score = self.rarity(raw)
+        score = self.rarity(values, raw)
         held = score >= min(HELD_SCORE, self.threshold)
         counted = ~(held | flagged)
         counted[_usual_share(held & ~flagged, 10.0**-HELD_SCORE, HELD_FACTOR)] = True

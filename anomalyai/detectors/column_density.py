@@ -23,6 +23,16 @@ STEP = 0.06
 
 PSEUDO_RECORDS = 1.0
 
+FAR_FACTOR = 3.0
+"""A distance is far out from this many times the largest learnt one."""
+
+FAR_POWER = 1.5
+"""Tail index of the Pareto law beyond the largest distance: heavier than any with a finite variance."""
+
+FAR_MIDDLE, FAR_SPREAD_SHARE = 7, 0.25
+"""Only columns with this share of their values beyond this bin (half a spread) know what is far: in a column
+that hardly ever leaves its middle every other value is far from it."""
+
 
 class ColumnDensity:
     """Decayed distance densities of several columns.
@@ -69,6 +79,28 @@ class ColumnDensity:
         surprise_rows(values, self.median, self.spread, self.upper_only, self._table, out)
         return out
 
+    def far_out(self, values: NDArray[np.float64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return a bound on the probability of values this far out, 1 where near or missing.
+
+        The next of n + 1 exchangeable values is the farthest with probability 1 / (n + 1), whatever their
+        distribution; beyond `FAR_FACTOR` times the farthest that was learnt, a Pareto tail goes on from
+        there.
+
+        Parameters
+        ----------
+        values
+            float64 [n, all columns].
+        columns
+            Which columns to look at; returns float64 [n, len(columns)].
+        """
+        distance = (values[:, columns] - self.median[columns]) / self.spread[columns]
+        distance = np.where(self.upper_only[columns], distance, np.abs(distance))
+        farthest = self._farthest[columns]
+        is_far = distance > FAR_FACTOR * farthest
+        ratio = np.where(is_far, distance, 1.0) / np.where(is_far, farthest, 1.0)
+        bound: NDArray[np.float64] = np.where(is_far, ratio**-FAR_POWER / (self._total[columns] + 1.0), 1.0)
+        return bound
+
     def learn_batch(self, values: NDArray[np.float64]) -> None:
         """Learn clean rows, float64 [n, columns]; missing values are skipped."""
         self.mass *= 0.5 ** (len(values) / self.half_life)
@@ -78,6 +110,11 @@ class ColumnDensity:
     def _refresh(self) -> None:
         self._table = np.zeros((len(self.median), BINS))
         tabulate(self.mass, self._table)
+        beyond = np.cumsum(self.mass[:, ::-1], axis=1)[:, ::-1]
+        self._total: NDArray[np.float64] = beyond[:, 0]
+        filled = (beyond >= 0.5).sum(axis=1)  # bins up to the farthest that half a record is left of
+        wide = (filled > 0) & (beyond[:, FAR_MIDDLE] >= FAR_SPREAD_SHARE * self._total)
+        self._farthest: NDArray[np.float64] = np.where(wide, np.expm1(STEP * filled), np.inf)
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
