@@ -59,7 +59,8 @@ class ProvisionalRecords:
         """Drop everything: the schema is settled."""
         self._kept.clear()
         self._arrivals_s.clear()
-        self._size_bytes = 0
+        self._first_seq = self._size_bytes = 0
+        self._full = False
 
     def state(self) -> list[Any]:
         """Return what `restore` needs, as plain values."""
