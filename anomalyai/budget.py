@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from anomalyai.errors import SchemaError
+from anomalyai.errors import SchemaError, shorten
 
 DEFAULT_BUDGET = "1/1000"
 DAY_S = 86_400.0
@@ -20,7 +20,7 @@ _PER_DAY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(?:day|d)\s*\Z")
 _ONE_IN = re.compile(r"\s*1\s*/\s*(\d+(?:\.\d+)?)\s*\Z")
 
 MIN_RATE = 1e-7
-MAX_RATE = 0.1
+MAX_RATE = 0.5
 
 
 class AlertBudget(msgspec.Struct, frozen=True):
@@ -30,27 +30,27 @@ class AlertBudget(msgspec.Struct, frozen=True):
     one_in: float | None = None
 
     @classmethod
-    def parse(cls, text: str) -> AlertBudget:
+    def parse(cls, text: object) -> AlertBudget:
         """Read "20/day" or "1/1000".
 
         Raises
         ------
         SchemaError
-            The text is neither, or the rate is outside 1 in 10 to 1 in 10,000,000.
+            The text is neither, or the rate is outside 1 in 2 to 1 in 10,000,000.
         """
-        if found := _PER_DAY.match(text):
+        written = text if isinstance(text, str) else ""
+        if found := _PER_DAY.match(written):
             per_day = float(found.group(1))
-            if per_day > 0:
+            if per_day > 0.0:
                 return cls(per_day=per_day)
-        elif (found := _ONE_IN.match(text)) and MIN_RATE <= 1.0 / max(
-            float(found.group(1)), 1e-9
-        ) <= MAX_RATE:
-            return cls(one_in=float(found.group(1)))
+        elif found := _ONE_IN.match(written):
+            one_in = float(found.group(1))
+            if 1.0 / MAX_RATE <= one_in <= 1.0 / MIN_RATE:
+                return cls(one_in=one_in)
         raise SchemaError(
-            f"expected an alert budget such as '20/day' or '1/1000', got {text[:40]!r}",
-            code="budget_unreadable",
+            f"expected an alert budget such as '20/day' or '1/1000', got {shorten(text)}",
             field="budget",
-            hint="a share lies between 1/10 and 1/10000000",
+            hint="N/day is alerts a day of event time, 1/M one alert in M events, M from 2 to 10000000",
         )
 
     def rate(self, records_per_day: float) -> float:

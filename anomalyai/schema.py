@@ -6,7 +6,6 @@ declared is inferred. It is immutable; a change is a new schema, carried by a `S
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -16,14 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
+from anomalyai.budget import AlertBudget
 from anomalyai.errors import SchemaError, shorten
 
 __all__ = ["MAX_NAME_CHARS", "FeedSchema", "Field", "JsonType", "Kind"]
 
 MAX_NAME_CHARS: Final = 256
 """Longest field name, counted after nested names are joined by dots."""
-
-_BUDGET = re.compile(r"(?P<count>[1-9]\d{0,8}|\d{1,8}\.\d{1,6})/day|1/(?P<events>[1-9]\d{0,11})")
 
 
 class Kind(StrEnum):
@@ -268,10 +266,5 @@ def _position(pair: object, fields: dict[str, Field]) -> tuple[str, str]:
 def _budget(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not _BUDGET.fullmatch(value) or float(value.split("/")[0]) <= 0:
-        raise SchemaError(
-            f"expected a budget such as '20/day' or '1/1000', got {shorten(value)}",
-            field="budget",
-            hint="N/day is alerts a day of event time, 1/M is one alert in M events",
-        )
-    return value
+    AlertBudget.parse(value)
+    return str(value)

@@ -96,7 +96,7 @@ def test_shell_examples_run_in_order(server: ServerProcess, tmp_path: Path) -> N
             env={"PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)},
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stderr}"
-        assert '"error"' not in done.stdout, f"{line}\n{done.stdout}"
+        assert not done.stdout.startswith('{"error"'), f"{line}\n{done.stdout}"
 
 
 def test_pictures_are_there() -> None:

@@ -111,7 +111,7 @@ def test_a_wrong_declaration_names_what_is_wrong(
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("budget", ["20/day", "0.5/day", "1/1000", "1/1"])
+@pytest.mark.parametrize("budget", ["20/day", "0.5/day", "1/1000", "1/2"])
 def test_budgets_are_alerts_a_day_or_one_in_so_many(budget: str) -> None:
     assert FeedSchema.from_mapping({"feed": {"budget": budget}}).budget == budget
 
