@@ -2,9 +2,9 @@
 
 One calibrator a raw score. It keeps a decayed histogram of the scores of records that were learnt (flagged
 ones are left out by the caller), and above a high quantile it extrapolates: the excesses over the quantile
-are taken as exponential with their own mean (peaks over threshold; Pickands 1975 with shape 0, which is
-what scores that behave like -log p have). So a score far beyond everything seen still gets a finite rarity,
-and one lucky maximum moves little.
+are taken as exponential (peaks over threshold; Pickands 1975 with shape 0, which is what scores that behave
+like -log p have). Their scale is estimated with the largest ones censored: of those counts only that they are
+large, so that an anomaly among the learnt scores does not make every other score look common.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 BINS = 2048
 TAIL_SHARE, TAIL_RECORDS = 0.05, 40.0
 """The extrapolated part holds this share of the clean scores, at most this many records."""
+
+CENSORED_SHARE = 0.1
+"""Share of the extrapolated part whose excess is censored."""
 
 
 class TailCalibrator:
@@ -78,11 +81,12 @@ class TailCalibrator:
         self._cut = min(cut, BINS - 1)
         self._cut_value = self.lowest + self._width * self._cut
         excess_weight = float(above[self._cut])
+        largest = int(np.searchsorted(-above, -CENSORED_SHARE * excess_weight))
+        limit = max(self._width * (largest - self._cut), self._width / 2)
         centres = self._upper_edges[self._cut :] - self._width / 2 - self._cut_value
-        excess_sum = float(np.dot(self.weights[self._cut :], centres))
-        self._scale = (excess_sum + self.prior_weight * self.prior_scale) / (
-            excess_weight + self.prior_weight
-        )
+        excess_sum = float(np.dot(self.weights[self._cut :], np.minimum(centres, limit)))
+        uncensored = excess_weight - float(above[min(largest, BINS)])
+        self._scale = (excess_sum + self.prior_weight * self.prior_scale) / (uncensored + self.prior_weight)
         self._cut_survival = (excess_weight + 1.0) / (total + 1.0)
 
     def tail(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
