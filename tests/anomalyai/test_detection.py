@@ -112,9 +112,9 @@ def test_a_burst_leaves_the_scale_of_normal_traffic_alone(burst: bool) -> None:
     records = with_burst() if burst else purchases(7_000, missing=0.0)
     pipeline = Pipeline(SCHEMA, trainer=train, explained=False)
     run(pipeline, batch_of(records).slice(0, 5_000))
-    usual = [found.score for found in pipeline.predict(batch_of(purchases(3_000, seed=8, missing=0.0)))]
+    usual = [found.score for found in pipeline.predict(batch_of(records).slice(5_000, 7_000))]
     assert np.mean(usual) == pytest.approx(np.log10(np.e), abs=0.1)
-    assert np.quantile(usual, 0.99) == pytest.approx(2.0, abs=0.55)
+    assert np.quantile(usual, 0.99) == pytest.approx(2.0, abs=0.4)
 
 
 def test_a_lasting_change_becomes_normal_in_the_end() -> None:
@@ -128,7 +128,7 @@ def test_a_lasting_change_becomes_normal_in_the_end() -> None:
 
 def clean_columns(kind: str, n: int, rng: np.random.Generator) -> tuple[str, Columns]:
     """Return the declaration and the columns of a clean stationary stream."""
-    time_s = 1.7e9 + 10.0 * np.arange(n)
+    time_s: NDArray[np.float64] = 1.7e9 + 10.0 * np.arange(n, dtype=np.float64)
     nothing = np.full(n, np.nan)
     if kind == "gaussian":
         numbers: NDArray[np.float64] = rng.normal(size=(n, 5))
