@@ -1,4 +1,4 @@
-"""Calibration, budget, blocks, flow, reservoir: the small parts of a decision."""
+"""From raw scores to tail probabilities."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from anomalyai.block import FULL_BLOCK, next_end
-from anomalyai.budget import AlertBudget
+from anomalyai import state
 from anomalyai.calibration import TailCalibrator
-from anomalyai.errors import SchemaError
-from anomalyai.flow import FlowRate
-from anomalyai.reservoir import Reservoir
 
 
 def exponential(count: int = 50_000) -> TailCalibrator:
@@ -25,77 +22,79 @@ def exponential(count: int = 50_000) -> TailCalibrator:
     return calibrator
 
 
-def test_tail_of_an_exponential_is_met_and_extrapolated() -> None:
-    calibrator = exponential()
-    for tail in (0.3, 0.01, 1e-3):
-        raw = np.array([-2.0 * math.log(tail)])
-        assert calibrator.tail(raw)[0] == pytest.approx(tail, rel=0.25)
-    far = calibrator.tail(np.array([-2.0 * math.log(1e-6)]))[0]
-    assert 1e-8 < far < 1e-4
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50))
-def test_tail_falls_and_stays_a_probability(raw: list[float]) -> None:
-    tail = CALIBRATOR.tail(np.sort(np.array(raw)))
-    assert np.all(tail > 0.0)
-    assert np.all(tail <= 1.0)
-    assert np.all(np.diff(tail) <= 1e-12)
-
-
 CALIBRATOR = exponential(5_000)
 
 
+def tail(calibrator: TailCalibrator, *raw: float) -> NDArray[np.float64]:
+    return calibrator.tail(np.array(raw))
+
+
+def test_the_tail_of_an_exponential_is_met_and_extrapolated() -> None:
+    calibrator = exponential()
+    for wanted in (0.3, 0.01, 1e-3):
+        assert tail(calibrator, -2.0 * math.log(wanted))[0] == pytest.approx(wanted, rel=0.25)
+    assert tail(calibrator, -2.0 * math.log(1e-6))[0] == pytest.approx(1e-6, rel=2.0)
+    assert tail(calibrator, -2.0 * math.log(1e-6))[0] > 2e-7
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50))
+def test_the_tail_falls_and_stays_a_probability(raw: list[float]) -> None:
+    found = CALIBRATOR.tail(np.sort(np.array(raw)))
+    assert np.all(found > 0.0)
+    assert np.all(found <= 1.0)
+    assert np.all(np.diff(found) <= 1e-12)
+
+
+def test_the_tail_falls_strictly_through_all_that_was_learnt() -> None:
+    found = CALIBRATOR.tail(np.linspace(0.0, 60.0, 200))
+    assert np.all(np.diff(found) < 0.0)
+
+
 def test_an_empty_calibrator_is_still_a_probability() -> None:
-    tail = TailCalibrator(-64.0, 192.0).tail(np.array([-100.0, 0.0, 1e9]))
-    assert np.all((tail > 0.0) & (tail <= 1.0))
+    found = tail(TailCalibrator(-64.0, 192.0), -100.0, 0.0, 1e9)
+    assert np.all((found > 0.0) & (found <= 1.0))
 
 
-@pytest.mark.parametrize(("text", "rate"), [("1/1000", 1e-3), ("1 / 500", 2e-3), ("20/day", 20 / 5_000)])
-def test_a_budget_is_a_rate(text: str, rate: float) -> None:
-    assert AlertBudget.parse(text).rate(5_000.0) == pytest.approx(rate)
+def test_a_score_beyond_everything_seen_gets_a_finite_rarity() -> None:
+    rarity = CALIBRATOR.rarity(np.array([-1e9, 30.0, 1e9]))
+    assert np.isfinite(rarity).all()
+    assert rarity[0] == 0.0
+    assert 3.0 < rarity[1] < rarity[2]
 
 
-@pytest.mark.parametrize("text", ["", "20", "1/1", "0/day", "1/0", "many", "1/99999999999"])
-def test_other_budgets_are_refused_with_an_example(text: str) -> None:
-    with pytest.raises(SchemaError, match="20/day"):
-        AlertBudget.parse(text)
+def test_an_anomaly_among_the_learnt_scores_stretches_the_tail_little() -> None:
+    clean, spoilt = exponential(5_000), exponential(5_000)
+    spoilt.learn(np.array([150.0, 160.0, 170.0]))
+    before, after = (calibrator.rarity(np.array([16.0]))[0] for calibrator in (clean, spoilt))
+    assert before - 0.4 < after < before
 
 
-@given(st.integers(0, 10_000))
-def test_blocks_end_ahead_and_are_bounded(seen: int) -> None:
-    end = next_end(seen)
-    assert seen < end <= seen + FULL_BLOCK
-    assert next_end(end) > end
+def test_old_scores_are_forgotten() -> None:
+    calibrator = TailCalibrator(-64.0, 192.0, half_life=1_000.0)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        calibrator.learn(rng.exponential(2.0, 500))
+    for _ in range(20):
+        calibrator.learn(rng.exponential(2.0, 500) + 20.0)
+    assert tail(calibrator, 20.0)[0] > 0.98
+    calibrator.forget()
+    assert np.array_equal(calibrator.weights, np.zeros_like(calibrator.weights))
+    assert tail(calibrator, 20.0)[0] == tail(TailCalibrator(-64.0, 192.0, half_life=1_000.0), 20.0)[0]
 
 
-def test_flow_is_records_a_day_of_event_time() -> None:
-    flow = FlowRate()
-    assert math.isnan(flow.records_per_day)
-    for block in range(50):
-        flow.learn(1e9 + 10.0 * np.arange(block * 100, block * 100 + 100))
-    assert flow.records_per_day == pytest.approx(8_640, rel=0.03)
-    flow.learn(np.array([np.nan, np.nan]))
-    flow.learn(np.array([5.0]))  # far behind: counted, moves nothing
-    assert flow.place_s == pytest.approx(1e9 + 49_495.0)
-    assert flow.records_per_day == pytest.approx(8_640, rel=0.05)
+def test_weights_count() -> None:
+    once, twice = (TailCalibrator(-64.0, 192.0) for _ in range(2))
+    raw = np.random.default_rng(0).exponential(2.0, 400)
+    once.learn(raw, np.full(400, 2.0))
+    twice.learn(np.tile(raw, 2))
+    assert once.weights.sum() == pytest.approx(twice.weights.sum(), rel=0.01)
+    once.learn(np.empty(0))
+    assert once.seen == 400
 
 
-def test_single_wrong_clocks_leave_the_flow_alone() -> None:
-    flow = FlowRate()
-    for block in range(50):
-        time_s = 1e9 + 10.0 * np.arange(block * 100, block * 100 + 100)
-        time_s[7], time_s[50] = 9e9, 0.0
-        flow.learn(time_s)
-    assert flow.records_per_day == pytest.approx(8_640, rel=0.03)
-
-
-def test_the_reservoir_is_bounded_and_spans_what_came() -> None:
-    reservoir = Reservoir(10)
-    for start in range(0, 40_000, 500):
-        reservoir.add(np.repeat(np.arange(start, start + 500.0)[:, None], 10, axis=1))
-    rows = reservoir.rows[:, 0]
-    assert len(rows) == reservoir.capacity == 2_000
-    assert np.all(np.diff(rows) > 0)
-    assert rows[-1] > 39_900
-    assert rows[0] < 30_000
-    assert Reservoir(1_000).capacity == 256
+def test_a_restored_calibrator_answers_the_same() -> None:
+    again = TailCalibrator(-64.0, 192.0)
+    again.restore(state.loads("calibrator", state.dumps("calibrator", CALIBRATOR.state())))
+    raw = np.linspace(-80.0, 250.0, 500)
+    assert np.array_equal(again.tail(raw), CALIBRATOR.tail(raw))
+    assert again.seen == CALIBRATOR.seen
