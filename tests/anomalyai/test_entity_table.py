@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -59,13 +61,56 @@ def test_a_deviation_is_measured_against_the_entity_itself() -> None:
     assert abs(usual) < 0.5
 
 
-def test_late_records_are_counted_and_break_nothing() -> None:
-    profile = EntityProfile(1, 1_000)
-    observe(profile, [1], 1_000.0)
+def test_a_number_that_was_missing_teaches_nothing() -> None:
+    """An entity whose first fifty records lack the number is as new to it as one never seen."""
+    late, fresh = EntityProfile(1, 1_000), EntityProfile(1, 1_000)
+    for tick in range(50):
+        for profile in (late, fresh):
+            observe(profile, [2], 60.0 * tick, value=1_000.0, tick=2 * tick)
+        observe(late, [1], 60.0 * tick, value=np.nan, tick=2 * tick + 1)
+    for tick in range(5):
+        first, second = (
+            observe(profile, [1], 3_600.0, value=900.0, tick=200 + tick)[0, 0] for profile in (late, fresh)
+        )
+        assert first == pytest.approx(second)
+    assert abs(first) < 0.2
+
+
+def test_late_records_are_counted_and_their_gap_is_none() -> None:
+    profile, same_time = EntityProfile(1, 1_000), EntityProfile(1, 1_000)
+    for found in (profile, same_time):
+        observe(found, [1], 1_000.0)
     late = observe(profile, [1], 10.0, tick=1)
     assert profile.late == 1
-    assert np.isfinite(late).all()
-    assert np.isfinite(observe(profile, [1], np.nan, tick=2)[0, 0])
+    assert np.array_equal(late, observe(same_time, [1], 1_000.0, tick=1))
+    after = observe(profile, [1], 1_060.0, tick=2)  # measured from the latest time, not from the late one
+    assert np.array_equal(after, observe(same_time, [1], 1_060.0, tick=2))
+    assert np.isfinite(observe(profile, [1], np.nan, tick=3)[0, 0])
+    assert profile.late == 1
+
+
+def test_one_record_moves_a_habit_little() -> None:
+    profile = EntityProfile(1, 1_000)
+    rng = np.random.default_rng(0)
+    for tick in range(200):
+        observe(profile, [1], 60.0 * tick, value=float(rng.lognormal(3.0, 0.2)), tick=tick)
+    before = observe(profile, [1], 12_000.0, value=20.0, tick=200)[0, 0]
+    observe(profile, [1], 12_060.0, value=1e9, tick=201)
+    assert observe(profile, [1], 12_120.0, value=20.0, tick=202)[0, 0] == pytest.approx(before, abs=0.1)
+
+
+@pytest.mark.parametrize("cuts", [[1, 2, 3, 500, 501], list(range(1, 9_000, 7))])
+def test_growth_and_eviction_do_not_depend_on_cuts(cuts: list[int]) -> None:
+    who = np.random.default_rng(0).integers(0, 6_000, 9_000)
+    profiles = []
+    for edges in ([0, 9_000], [0, *cuts, 9_000]):
+        profile = EntityProfile(1, 900)
+        for first, last in pairwise(edges):
+            observe(profile, who[first:last], 60.0, tick=first)
+        profiles.append(profile)
+    assert state.dumps("profile", profiles[0].state()) == state.dumps("profile", profiles[1].state())
+    assert profiles[0].table.evicted > 0
+    assert profiles[0].table.slots > EntityTable(1, 900).slots
 
 
 def test_a_burst_shows() -> None:

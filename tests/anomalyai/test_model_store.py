@@ -37,18 +37,6 @@ def test_a_model_comes_back_as_it_was(store: ModelStore) -> None:
     assert store.list("other") == []
 
 
-def test_a_training_set_comes_back_as_it_was(tmp_path: Path) -> None:
-    training_set().save(tmp_path / "set.npz")
-    again = TrainingSet.load(tmp_path / "set.npz")
-    assert np.array_equal(again.features, training_set().features)
-    assert (again.columns, again.last_seq, again.seed) == (COLUMNS, 400, 3)
-
-
-def test_too_few_rows_are_refused() -> None:
-    with pytest.raises(ModelError, match="at least 50"):
-        train(training_set(10))
-
-
 def test_an_altered_artefact_is_refused(store: ModelStore, tmp_path: Path) -> None:
     manifest = store.save("pay", train(training_set()))
     path = tmp_path / "models" / f"{manifest.id}.joblib"
@@ -74,7 +62,38 @@ def test_a_missing_artefact_is_refused(store: ModelStore, tmp_path: Path) -> Non
         store.load(manifest.id)
 
 
-@pytest.mark.parametrize("model_id", ["../../etc/passwd", "a/b", "", "A", "x" * 300, "no-such-model"])
-def test_bad_ids_are_refused(store: ModelStore, model_id: str) -> None:
-    with pytest.raises(ModelError):
+@pytest.mark.parametrize("model_id", ["../pay", "..", "a/b", "a\\b", "", "A", "x" * 300, "pay\n", "pay.json"])
+def test_bad_ids_never_reach_the_disk(store: ModelStore, tmp_path: Path, model_id: str) -> None:
+    manifest = store.save("pay", train(training_set()))
+    (tmp_path / "pay.json").write_bytes((tmp_path / "models" / f"{manifest.id}.json").read_bytes())
+    with pytest.raises(ModelError, match="expected a model id") as refused:
         store.load(model_id)
+    assert refused.value.code == "model_id"
+
+
+def test_an_unknown_id_is_refused(store: ModelStore) -> None:
+    with pytest.raises(ModelError, match="no model 'no-such-model'") as refused:
+        store.load("no-such-model")
+    assert refused.value.code == "model_missing"
+
+
+def test_an_altered_manifest_is_refused(store: ModelStore, tmp_path: Path) -> None:
+    manifest = store.save("pay", train(training_set()))
+    (tmp_path / "models" / f"{manifest.id}.json").write_bytes(b'{"id": 5')
+    with pytest.raises(ModelError, match="manifest"):
+        store.load(manifest.id)
+
+
+def test_models_of_several_feeds_are_kept_apart(store: ModelStore) -> None:
+    first = store.save("pay", train(training_set()))
+    second = store.save("pay-2", train(training_set(500)))
+    assert [found.id for found in store.list()] == sorted([first.id, second.id])
+    assert [found.id for found in store.list("pay")] == [first.id]
+    assert first.libraries.keys() == {"scikit-learn", "numpy", "joblib"}
+
+
+def test_a_half_written_file_is_no_model(store: ModelStore, tmp_path: Path) -> None:
+    manifest = store.save("pay", train(training_set()))
+    (tmp_path / "models" / "pay-isolation_forest-0123.json.tmp").write_bytes(b"{")
+    assert [found.id for found in store.list()] == [manifest.id]
+    assert not list((tmp_path / "models").glob(f"{manifest.id}*.tmp"))

@@ -1,0 +1,62 @@
+"""Surprise of single columns, and how far out is too far."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anomalyai.detectors.column_density import FAR_FACTOR, FAR_POWER, ColumnDensity
+
+
+def density(values: NDArray[np.float64], upper_only: bool = False) -> ColumnDensity:
+    """Return the density of one column that learnt the values."""
+    found = ColumnDensity(np.array([upper_only]))
+    found.fit_scale(values[:, None])
+    found.learn_batch(values[:, None])
+    return found
+
+
+def test_surprise_grows_with_the_distance_and_is_zero_on_average() -> None:
+    values = np.random.default_rng(0).normal(50.0, 3.0, 4_000)
+    found = density(values)
+    surprise = found.surprise(np.array([[50.0], [58.0], [70.0], [500.0], [1e30], [-400.0], [np.nan]]))[:, 0]
+    assert np.all(np.diff(surprise[:5]) > 0.0)
+    assert surprise[5] == pytest.approx(surprise[3], abs=0.2)
+    assert surprise[6] == 0.0
+    assert float(found.surprise(values[:, None]).mean()) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_an_evenly_spread_column_has_no_voice() -> None:
+    values = np.random.default_rng(0).uniform(0.0, 1.0, 5_000)
+    surprise = density(values).surprise(values[:, None])
+    assert float(np.quantile(surprise, 0.99) - surprise.min()) < 0.2
+
+
+def test_only_high_values_surprise_where_told_so() -> None:
+    found = density(np.random.default_rng(0).normal(size=2_000), upper_only=True)
+    low, middle, high = found.surprise(np.array([[-20.0], [0.0], [20.0]]))[:, 0]
+    assert low == middle < high
+    assert found.far_out(np.array([[-1e6]]), np.array([0]))[0, 0] == 1.0
+
+
+def test_far_out_is_bounded_by_how_much_was_learnt() -> None:
+    values = np.random.default_rng(0).normal(size=999)
+    found = density(values)
+    farthest = float(np.abs((values - found.median[0]) / found.spread[0]).max()) * found.spread[0]
+    ratios = np.array([[0.5], [FAR_FACTOR * 0.9], [10.0], [40.0], [1e20], [-10.0]])
+    probes = found.median[0] + farthest * ratios
+    bound = found.far_out(np.vstack([probes, [[np.nan]]]), np.array([0]))[:, 0]
+    assert bound[:2].tolist() == [1.0, 1.0]
+    assert bound[2] == pytest.approx(10.0**-FAR_POWER / 1_000.0, rel=0.15)
+    assert bound[3] / bound[2] == pytest.approx(4.0**-FAR_POWER)
+    assert 0.0 < bound[4] < 1e-20
+    assert bound[5] == pytest.approx(bound[2])
+    assert bound[6] == 1.0
+
+
+@pytest.mark.parametrize("values", [np.zeros(500), np.r_[np.zeros(480), np.full(20, 7.0)], np.full(500, 3.0)])
+def test_a_column_that_hardly_moves_does_not_know_what_is_far(values: NDArray[np.float64]) -> None:
+    found = density(values)
+    assert found.far_out(np.array([[1e9]]), np.array([0]))[0, 0] == 1.0
+    assert np.isfinite(found.surprise(np.array([[1e9]]))).all()

@@ -1,0 +1,83 @@
+"""From record columns to feature rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anomalyai import state
+from anomalyai.features import MAX_NUMBER, FeatureBuilder
+from tests.anomalyai.streams import SCHEMA, batch_of, purchases
+
+NAMES = [
+    "value(amount)", "value(items)", "value(load)",
+    "rarity(channel)", "presence(customer)", "presence(shop)",
+    "deviation(amount|customer)", "deviation(items|customer)", "deviation(load|customer)", "burst(customer)",
+    "deviation(amount|shop)", "deviation(items|shop)", "deviation(load|shop)", "burst(shop)",
+]  # fmt: skip
+
+
+def test_columns_are_named_and_in_order() -> None:
+    builder = FeatureBuilder(SCHEMA)
+    assert [column.name for column in builder.columns] == NAMES
+    rows = builder.describe(batch_of(purchases(50)))
+    assert rows.shape == (50, len(NAMES))
+    assert rows.dtype == np.float64
+
+
+def test_a_record_has_no_part_in_its_own_row() -> None:
+    rows = []
+    for amount in (10.0, 1e9):
+        records = purchases(300, missing=0.0)
+        records[200]["amount"] = amount
+        rows.append(FeatureBuilder(SCHEMA).describe(batch_of(records)))
+    assert np.array_equal(rows[0][:200], rows[1][:200], equal_nan=True)
+    others = [j for j, name in enumerate(NAMES) if "(amount" not in name]
+    assert np.array_equal(rows[0][200, others], rows[1][200, others], equal_nan=True)
+    place = NAMES.index("deviation(amount|customer)")
+    habit = [np.arcsinh(amount) - found[200, place] for amount, found in zip((10.0, 1e9), rows, strict=True)]
+    assert habit[0] == pytest.approx(habit[1])
+    assert not np.array_equal(rows[0][201:], rows[1][201:], equal_nan=True)
+
+
+def test_fields_that_are_gone_are_missing_and_new_ones_are_left_out() -> None:
+    records = purchases(40, missing=0.0)
+    builder, same = FeatureBuilder(SCHEMA), FeatureBuilder(SCHEMA)
+    narrower = SCHEMA.replace(fields=tuple(f for f in SCHEMA.fields if f.name not in ("amount", "customer")))
+    wider = batch_of([dict(record, zone="north", extra=1.0) for record in records])
+    assert np.array_equal(builder.describe(wider), same.describe(batch_of(records)), equal_nan=True)
+    gone = [{k: v for k, v in record.items() if k not in ("amount", "customer")} for record in records]
+    rows = builder.describe(batch_of(gone, narrower))
+    for j, name in enumerate(NAMES):
+        lacks = "amount" in name or "customer" in name
+        assert np.isnan(rows[:, j]).all() == lacks, name
+
+
+def test_numbers_are_finite_and_bounded() -> None:
+    records = purchases(4, missing=0.0)
+    records[1]["amount"], records[2]["amount"] = 1e300, -1e300
+    rows = FeatureBuilder(SCHEMA).describe(batch_of(records))
+    assert rows[1, 0] == MAX_NUMBER
+    assert rows[2, 0] == -MAX_NUMBER
+    assert np.isfinite(rows[:, NAMES.index("deviation(amount|shop)")]).all()
+
+
+def test_entities_are_bounded_and_late_records_counted() -> None:
+    records = purchases(3_000, missing=0.0)
+    for i, record in enumerate(records):
+        record["customer"] = f"c{i}"
+    records[2_900].update(time=5.0, shop="s1")
+    builder = FeatureBuilder(SCHEMA, max_entities=500)
+    builder.describe(batch_of(records))
+    assert builder.evicted > 1_000
+    assert builder.late == 1
+
+
+def test_a_restored_builder_goes_on() -> None:
+    first, second = FeatureBuilder(SCHEMA), FeatureBuilder(SCHEMA)
+    batch = batch_of(purchases(700))
+    first.describe(batch.slice(0, 433))
+    second.restore(state.loads("features", state.dumps("features", first.state())))
+    rest = batch.slice(433, 700)
+    assert np.array_equal(first.describe(rest), second.describe(rest), equal_nan=True)
+    assert state.dumps("features", first.state()) == state.dumps("features", second.state())
