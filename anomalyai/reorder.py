@@ -14,7 +14,8 @@ from anomalyai.records import RecordBatch
 def in_event_order(batches: Sequence[RecordBatch]) -> RecordBatch:
     """Return all records as one batch under the last batch's schema, stably sorted by event time.
 
-    Records without a time come last. The columns are kept, and `index`; the records as they came are not.
+    Records without a time come last. The columns are kept, and `index`; the records as they came are not, so
+    the schema counts as settled: nothing can be read again under another one.
     """
     schema = batches[-1].schema
     same = [
@@ -30,4 +31,4 @@ def in_event_order(batches: Sequence[RecordBatch]) -> RecordBatch:
         np.concatenate([batch.label for batch in same])[order],
     )
     index = np.concatenate([batch.index for batch in batches])[order]
-    return RecordBatch(schema, columns, "rows", b"[]", index=index)
+    return RecordBatch(schema.replace(settled=True), columns, "rows", b"[]", index=index)
