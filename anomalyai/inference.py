@@ -16,8 +16,8 @@ The same records in the same order always give the same kinds. The rules, in the
    ignored; all others are categories.
 5. whole numbers are identifiers, so `entity` or `id`, under an identifier name (`..._id`, `account_no`, ...)
    or if all are at least 1e8 and they repeat; a `..._code` is a category; every other number is a `number`.
-6. `positions`: number fields under general names of latitude and longitude that share what else is in the
-   name (`merch_lat`, `merch_long`), with values in range.
+6. `positions`: number fields under general names of latitude and longitude (`anomalyai.position`) with values
+   in range, where none are declared.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
+from anomalyai.position import name_parts, recognised_positions
 from anomalyai.schema import FeedSchema, Field, JsonType, Kind
 from anomalyai.timestamp import parse_number, parse_text
 
@@ -111,15 +112,11 @@ _QUANTITY_TOKENS: Final = frozenset(
     {"is", "has", "num", "n", "count", "total", "avg", "mean", "sum", "max", "min"}
 )
 _CODE_TOKENS: Final = frozenset({"code", "zip", "zipcode", "postcode", "mcc"})
-_LATITUDES: Final = ("latitude", "lat")
-_LONGITUDES: Final = ("longitude", "long", "lng", "lon")
 
 _ADDRESS: Final = re.compile(
     r"\d{1,3}(?:\.\d{1,3}){3}|(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]{2,45}|(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}"
 )
 _IDENTIFIER_SHAPE: Final = re.compile(r"(?=[^\d]*\d)[A-Za-z0-9_\-:.{}]{6,64}")
-_WORD_EDGE: Final = re.compile(r"[^a-z0-9]+")
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def type_of(value: Any) -> JsonType:
@@ -216,8 +213,8 @@ class _Evidence:
         self.records = len(sample)
         self.distinct = 0 if json_type is JsonType.ARRAY else len(set(self.values))
         leaf = name.rsplit(".", 1)[-1]
-        self.leaf = "_".join(_tokens(leaf))
-        self.tokens = _tokens(leaf)
+        self.leaf = "_".join(name_parts(leaf))
+        self.tokens = name_parts(leaf)
 
     def is_label(self) -> bool:
         if self.leaf not in _LABEL_NAMES or not self.values or self.type is JsonType.ARRAY:
@@ -328,38 +325,16 @@ class _Evidence:
         )
 
 
-def _tokens(name: str) -> list[str]:
-    return [token for token in _WORD_EDGE.split(_CAMEL.sub("_", name).lower()) if token]
-
-
 def _positions(schema: FeedSchema, sample: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
-    if schema.positions:
-        declared = all(
-            schema.by_name[n].declared for pair in schema.positions for n in pair if n in schema.by_name
-        )
-        if declared:
-            return schema.positions
-    longitudes = {
-        rest: field.name
-        for field in schema.fields
-        if field.kind is Kind.NUMBER and (rest := _without(field.name, _LONGITUDES)) is not None
-    }
-    pairs = []
-    for field in schema.fields:
-        rest = _without(field.name, _LATITUDES) if field.kind is Kind.NUMBER else None
-        partner = longitudes.get(rest) if rest is not None else None
-        if partner is not None and _within(field.name, 90, sample) and _within(partner, 180, sample):
-            pairs.append((field.name, partner))
-    return tuple(pairs)
-
-
-def _without(name: str, words: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the parts of `name` but for one that is in `words`; None if none is."""
-    parts = _tokens(name)
-    for position, part in enumerate(parts):
-        if part in words:
-            return (*parts[:position], "*", *parts[position + 1 :])
-    return None
+    """Return declared pairs as they are, else the recognised ones whose values are in range."""
+    names = [name for pair in schema.positions for name in pair]
+    if names and all(schema.by_name[name].declared for name in names if name in schema.by_name):
+        return schema.positions
+    return tuple(
+        (latitude, longitude)
+        for latitude, longitude in recognised_positions(schema.numbers)
+        if _within(latitude, 90, sample) and _within(longitude, 180, sample)
+    )
 
 
 def _within(name: str, bound: float, sample: Sequence[Mapping[str, Any]]) -> bool:

@@ -65,7 +65,9 @@ class FeedSchema(msgspec.Struct, frozen=True, dict=True):
     name
         Display name, or None.
     positions
-        Pairs of number fields that hold latitude and longitude in degrees.
+        Pairs of number fields that hold latitude and longitude in degrees, declared or, while kinds are
+        provisional, recognised by name (`anomalyai.position`). A record's values may be missing or out of
+        range all the same.
     budget
         Alert budget as declared, `"20/day"` or `"1/1000"`, or None for the default.
     settled
@@ -199,7 +201,7 @@ def _declared(table: Mapping[str, Any]) -> FeedSchema:
                 hint=f"List it once: take it out of {option!r} or of the other place",
             )
         fields[name] = Field(name, kind, JsonType.NUMBER if kind is Kind.NUMBER else JsonType.UNKNOWN, True)
-    positions = tuple(_position(pair, fields) for pair in _sequence(table, "positions"))
+    positions = _positions(_sequence(table, "positions"), fields)
     name_option = table.get("name")
     if name_option is not None:
         name_option = _name(name_option, "name")
@@ -242,6 +244,22 @@ def _name(value: object, option: str) -> str:
             field=option,
         )
     return value
+
+
+def _positions(pairs: list[Any], fields: dict[str, Field]) -> tuple[tuple[str, str], ...]:
+    positions: list[tuple[str, str]] = []
+    for pair in pairs:
+        position = _position(pair, fields)
+        taken = {name for known in positions for name in known}
+        again = next((name for name in position if name in taken), None)
+        if again is not None or position[0] == position[1]:
+            raise SchemaError(
+                f"field {shorten(again or position[0])} is twice in 'positions'",
+                field=again or position[0],
+                hint="Every latitude and longitude is a field of its own",
+            )
+        positions.append(position)
+    return tuple(positions)
 
 
 def _position(pair: object, fields: dict[str, Field]) -> tuple[str, str]:

@@ -136,6 +136,14 @@ def test_other_pairs_are_no_positions(columns: dict[str, list[Any]]) -> None:
     assert schema_of(records).positions == ()
 
 
+def test_declared_positions_stand_before_recognised_ones() -> None:
+    declared = FeedSchema.from_toml('[feed]\npositions = [["y", "x"]]\n')
+    records: list[dict[str, Any]] = [{"lat": 1.0, "lon": 2.0, "y": 400.0, "x": 0.0}] * N
+    assert schema_of(records, declared).positions == (("y", "x"),)
+    numbers = FeedSchema.from_toml('[feed]\nnumbers = ["lat", "lon"]\n')
+    assert schema_of(records, numbers).positions == (("lat", "lon"),)
+
+
 def test_declared_fields_keep_their_kind_and_take_the_role() -> None:
     declared = FeedSchema.from_toml('[feed]\ntime="seen"\nnumbers=["customer_id"]\nlabel="bad"\n')
     columns: dict[str, list[Any]] = {

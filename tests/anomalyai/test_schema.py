@@ -90,6 +90,8 @@ def test_a_file_is_read(tmp_path: pytest.TempPathFactory) -> None:
         ("[feed]\npositions = [['lat']]\n", "positions", ("a pair of field names",)),
         ("[feed]\npositions = 1\n", "positions", ("to be a list", '[["lat", "lon"]]')),
         ("[feed]\npositions=[['a','b']]\ncategories=['a']\n", "a", ("a position", "declared as category")),
+        ("[feed]\npositions=[['a','a']]\n", "a", ("twice in 'positions'",)),
+        ("[feed]\npositions=[['a','b'],['c','b']]\n", "b", ("twice in 'positions'",)),
         ("[feed]\nbudget = 20\n", "budget", ("20/day", "got 20")),
         ("[feed]\nbudget = '20/week'\n", "budget", ("20/day", '"20/week"')),
         ("[feed]\nbudget = '0/day'\n", "budget", ("20/day", '"0/day"')),
