@@ -34,8 +34,9 @@ MAX_NUMBER = 1e30
 class Column(msgspec.Struct, frozen=True):
     """What a feature column says about `field`.
 
-    `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst; `entity`
-    names the entity field whose habit it is measured against, None for the feed itself.
+    `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst; of a count,
+    seen (how often the value had come) or events (how many an entity's habit rests on). `entity` names the
+    entity field whose habit it is measured against, None for the feed itself.
     """
 
     field: str
@@ -66,6 +67,7 @@ class FeatureBuilder:
         self._rarities = [ValueRarity(MAX_CATEGORY_VALUES) for _ in self.categories]
         self._rarities += [ValueRarity(max_entities) for _ in self.entities]
         self.columns = self._columns()
+        self.counts = self._counts()
 
     def _columns(self) -> tuple[Column, ...]:
         columns = [Column(field, "value") for field in self.numbers]
@@ -76,26 +78,43 @@ class FeatureBuilder:
             columns.append(Column(entity, "burst"))
         return tuple(columns)
 
+    def _counts(self) -> tuple[Column, ...]:
+        counts = [Column(field, "seen") for field in (*self.categories, *self.entities)]
+        for entity, profile in zip(self.entities, self._profiles, strict=True):
+            counts += [Column(field, "events", entity) for field in self.numbers[: profile.tracked]]
+        return tuple(counts)
+
     def describe(self, batch: RecordBatch) -> NDArray[np.float64]:
         """Return the feature rows of a batch, float64 [n, len(columns)], and learn the batch.
 
         The batch may have more fields than the builder knows (they are left out) or fewer (they are missing).
+        """
+        return self.describe_with_counts(batch)[0]
+
+    def describe_with_counts(self, batch: RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Do what `describe` does; returns the rows, and what they rest on, float64 [n, len(counts)].
+
+        The counts, named by `counts`, are decayed and of the time before each record: they are for
+        explanations and are not scored. NaN where missing.
         """
         numbers = self._pick(batch.numbers, batch.schema.numbers, self.numbers, np.nan)
         numbers = np.clip(np.where(np.isfinite(numbers), numbers, np.nan), -MAX_NUMBER, MAX_NUMBER)
         known = (*batch.schema.categories, *batch.schema.entities)
         keys = self._pick(batch.keys, known, (*self.categories, *self.entities), np.uint64(0))
         parts: list[NDArray[np.float64]] = [numbers]
+        before = np.full((len(self._rarities), batch.n), np.nan)
+        counts: list[NDArray[np.float64]] = [before.T]
         for j, table in enumerate(self._rarities):
-            parts.append(table.observe(np.ascontiguousarray(keys[:, j]), self.ticks)[:, None])
+            parts.append(table.observe(np.ascontiguousarray(keys[:, j]), self.ticks, before[j])[:, None])
         first = len(self.categories)
         for j, profile in enumerate(self._profiles):
             seen = profile.observe(
                 np.ascontiguousarray(keys[:, first + j]), batch.time_s, numbers, self.ticks
             )
             parts.append(seen[:, : profile.tracked + 1])
+            counts.append(seen[:, profile.tracked + 2 :])
         self.ticks += batch.n
-        return np.hstack(parts)
+        return np.hstack(parts), np.hstack(counts)
 
     @staticmethod
     def _pick(

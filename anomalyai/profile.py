@@ -37,9 +37,10 @@ POOLED_DECAY = 0.5 ** (1.0 / POOLED_HALF_LIFE)
 class EntityProfile:
     """Profiles of one entity field.
 
-    `observe` returns, per record, float64 [n, tracked + 2]: asinh(x) of each tracked number minus the
+    `observe` returns, per record, float64 [n, 2 * tracked + 2]: asinh(x) of each tracked number minus the
     entity's habit, the decayed count of the last minute over what the entity's hour
-    implies (log ratio; a burst), and 1.0 where the entity was never seen. Records without the entity are NaN.
+    implies (log ratio; a burst), 1.0 where the entity was never seen, and the decayed count of the entity's
+    events that each number's habit rests on. Records without the entity are NaN.
     """
 
     def __init__(self, tracked: int, max_entities: int) -> None:
@@ -51,7 +52,7 @@ class EntityProfile:
     @property
     def width(self) -> int:
         """Columns that `observe` returns."""
-        return self.tracked + 2
+        return 2 * self.tracked + 2
 
     def observe(
         self,
@@ -179,5 +180,6 @@ def observe_rows(
         out[i, tracked + 1] = 1.0 if found != 0 else 0.0
         for j in range(tracked):
             if not np.isnan(numbers[i, j]):
+                out[i, tracked + 2 + j] = own[_MEANS + tracked + j]
                 out[i, j] = deviation(own, pooled, j, numbers[i, j])
     return keys.shape[0], fresh, evicted, late

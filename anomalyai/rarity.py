@@ -28,9 +28,16 @@ class ValueRarity:
         self.table = EntityTable(2, max_values)
         self.totals: NDArray[np.float64] = np.zeros(2)
 
-    def observe(self, keys: NDArray[np.uint64], first_tick: int) -> NDArray[np.float64]:
-        """Return each value's rarity in nats, float64 [n] (NaN where missing), and count it, in order."""
+    def observe(
+        self, keys: NDArray[np.uint64], first_tick: int, before: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return each value's rarity in nats, float64 [n] (NaN where missing), and count it, in order.
+
+        `before`, float64 [n], takes how often each value had come before, in the long memory: 0 for one never
+        seen, untouched where missing.
+        """
         out = np.full(len(keys), np.nan)
+        before = np.empty(len(keys)) if before is None else before
         table = self.table
         done = 0
         while True:
@@ -43,6 +50,7 @@ class ValueRarity:
                 table.stats,
                 self.totals,
                 out,
+                before,
                 done,
                 table.room,
             )
@@ -72,6 +80,7 @@ def rarity_rows(
     stats: Any,
     totals: Any,
     out: Any,
+    before: Any,
     start: Any,
     room: Any,
 ) -> Any:
@@ -90,6 +99,7 @@ def rarity_rows(
             evicted += found == 2
             short = stats[slot, 0] * SHORT_DECAY**age if found == 0 else 0.0
             long = stats[slot, 1] * LONG_DECAY**age if found == 0 else 0.0
+            before[i] = long
             out[i] = -0.5 * np.log((short + 0.5) / (totals[0] + 1.0) * ((long + 0.5) / (totals[1] + 1.0)))
             stats[slot, 0] = np.float32(short + 1.0)
             stats[slot, 1] = np.float32(long + 1.0)

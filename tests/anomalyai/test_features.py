@@ -81,3 +81,22 @@ def test_a_restored_builder_goes_on() -> None:
     rest = batch.slice(433, 700)
     assert np.array_equal(first.describe(rest), second.describe(rest), equal_nan=True)
     assert state.dumps("features", first.state()) == state.dumps("features", second.state())
+
+
+def test_counts_are_of_the_time_before_each_record() -> None:
+    records = purchases(6, missing=0.0)
+    for record, channel, customer in zip(records, "aabaab", "xyxyzx", strict=True):
+        record.update(channel=channel, customer=customer, shop="s")
+    records[2]["amount"] = None
+    records[4]["shop"] = None
+    builder = FeatureBuilder(SCHEMA)
+    rows, found = builder.describe_with_counts(batch_of(records))
+    counts = {(c.aspect, c.field, c.entity): found[:, j] for j, c in enumerate(builder.counts)}
+    assert found.shape == (6, len(builder.counts))
+    assert np.array_equal(rows, FeatureBuilder(SCHEMA).describe(batch_of(records)), equal_nan=True)
+    rough = {"rel": 0.02, "nan_ok": True}
+    assert counts["seen", "channel", None] == pytest.approx([0, 1, 0, 2, 3, 1], **rough)
+    assert counts["seen", "customer", None] == pytest.approx([0, 0, 1, 1, 0, 2], **rough)
+    assert counts["seen", "shop", None] == pytest.approx([0, 1, 2, 3, np.nan, 4], **rough)
+    assert counts["events", "amount", "customer"] == pytest.approx([0, 0, np.nan, 1, 0, 1], **rough)
+    assert counts["events", "items", "customer"] == pytest.approx([0, 0, 1, 1, 0, 2], **rough)
