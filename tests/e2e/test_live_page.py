@@ -33,6 +33,7 @@ expect.set_options(timeout=PATIENCE_MS)
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 USUAL = 300
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 AWAY = r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|WebSocket connection to"
 
 
@@ -119,8 +120,10 @@ def test_a_click_on_a_red_point_selects_its_alert(server: ServerProcess, feed: s
     assert plot is not None
     for percent in range(0, 100, 4):  # the newest point stands at the right edge; its height is its score
         page.mouse.move(plot["x"] + plot["width"] - 2, plot["y"] + plot["height"] * percent / 100)
+        page.evaluate(TWO_FRAMES)  # the chart follows the pointer at its next frame
         if page.locator(".over-flagged").count():
             break
+    expect(page.locator(".over-flagged")).to_have_count(1)
     expect(page.locator(".tip")).to_contain_text(f"record {seq}")
     page.mouse.down()
     page.mouse.up()
