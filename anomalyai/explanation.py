@@ -1,173 +1,248 @@
-"""Why a record scored as it did: each field's part, what was expected, and one plain sentence.
+"""Why a record scored as it did: each field's part, what was expected, the entity's habit, one sentence.
 
-A field's part is what the raw score loses when everything that came from this field is replaced by its
-typical value (occlusion; Zeiler & Fergus 2014, for the ensemble as a whole). It works the same for every
-detector, knows nothing of their insides, and has the sign that a reader expects: a field that makes the
-record rarer has a positive part. The parts are given as shares of their sum.
+A field's part is its contribution to the score on the score's own scale, -log10 of the tail probability: one
+more is ten times rarer. Parts are signed and sum to the score (`anomalyai.contribution` says how they are
+split); a field that makes the record more usual has a negative part. The reasons are the fields with the
+largest positive parts, their shares taken of the sum of these.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyai.alert import Reason
+from anomalyai.alert import Reason, one_in
+from anomalyai.contribution import Rescore, contributions
 from anomalyai.features import Column
-from anomalyai.key import exact_text
+from anomalyai.reason import Actual, Subject, Wording, actual_of, habit_of, word
+from anomalyai.usual import Usual
+
+__all__ = ["MAX_REASONS", "Explainer", "Explanation", "Habit", "Part"]
 
 MAX_REASONS = 6
 MIN_SHARE = 0.02
+IN_SUMMARY, MIN_SUMMARY_SHARE = 3, 0.15
 
 
-class Explanation(msgspec.Struct, frozen=True):
-    """The reasons, largest first, their shares summing to 1, and the sentence made from the first ones."""
+class Part(msgspec.Struct, frozen=True):
+    """One field's part in the score, with what the record has and what is usual for it.
 
-    reasons: tuple[Reason, ...]
+    `expected` is the habit of the record's entity where that is what tells, else the feed's median; None for
+    fields that are no numbers.
+    """
+
+    field: str
+    part: float
+    expected: float | None
+    actual: Actual
+
+
+class Habit(msgspec.Struct, frozen=True):
+    """What an entity of the record usually has in a number: the baseline that the record was compared with.
+
+    `usual` is the decayed mean of the entity's own values (on the scale of asinh, so close to a geometric
+    mean), drawn towards the feed's while few are known; `events` is how many of them it rests on, older ones
+    counting less; `seen` is how many records had the entity, counted likewise.
+    """
+
+    entity: str
+    value: str
+    seen: float | None
+    field: str
+    usual: float
+    events: float | None
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a record was flagged, or why not.
+
+    `parts` has every field, the largest part first; they sum to `score`. `reasons` are the largest positive
+    ones, their shares summing to 1. `margin` is the threshold less the score: above 0 for a record that is
+    not rare enough to be flagged. `why_not` is None for a flagged record.
+    """
+
+    score: float
+    one_in: float
+    threshold: float
+    margin: float
+    flagged: bool
     summary: str
+    why_not: str | None
+    parts: tuple[Part, ...]
+    habits: tuple[Habit, ...]
+    reasons: tuple[Reason, ...]
 
 
-def explain(
-    row: NDArray[np.float64],
-    columns: Sequence[Column],
-    typical: NDArray[np.float64],
-    clean: NDArray[np.float64],
-    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    record: dict[str, Any],
-) -> Explanation:
-    """Explain one feature row.
+class Explainer:
+    """Explains records of a feed as it stands; to be made anew when the feed has learnt.
+
+    Costs at most `contribution.MAX_PROBES` scored rows a record, or twice its fields where these are more.
 
     Parameters
     ----------
-    row
-        float64 [columns], as it was scored.
-    columns
-        What the columns say.
+    columns, count_columns
+        What the columns of feature rows and of counts say.
     typical
         float64 [columns], what stands in for a field that is taken away; NaN where unknown.
     clean
         float64 [m, columns], clean rows, for the usual ranges in the texts.
-    score
-        The raw score of rows, float64 [n, columns] -> float64 [n].
-    record
-        The record as it came, for the texts.
     """
-    fields = list(dict.fromkeys(column.field for column in columns))
-    stand_in = np.where(np.isfinite(typical), typical, row)
-    probes = np.repeat(row[None, :], len(fields) + 1, axis=0)
-    for place, field in enumerate(fields, start=1):
-        mine = [j for j, column in enumerate(columns) if column.field == field]
-        probes[place, mine] = stand_in[mine]
-    raw = score(probes)
-    parts = np.maximum(raw[0] - raw[1:], 0.0)
-    if parts.sum() <= 0.0:
-        parts = np.ones(len(fields))
-    order = np.argsort(-parts, kind="stable")[:MAX_REASONS]
-    kept = [int(place) for place in order if parts[place] >= MIN_SHARE * parts.sum()] or [int(order[0])]
-    total = float(parts[kept].sum())
-    reasons = tuple(
-        _reason(fields[place], float(parts[place]) / total, row, columns, clean, record) for place in kept
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        count_columns: Sequence[Column],
+        typical: NDArray[np.float64],
+        clean: NDArray[np.float64],
+    ) -> None:
+        self._columns = columns
+        self._count_columns = count_columns
+        self._typical = typical
+        self._usual = Usual(clean)
+        self._fields = tuple(dict.fromkeys(column.field for column in columns))
+        self._groups = [
+            np.array([j for j, c in enumerate(columns) if c.field == field], dtype=np.int64)
+            for field in self._fields
+        ]
+
+    def explain(
+        self,
+        row: NDArray[np.float64],
+        counts: NDArray[np.float64],
+        record: dict[str, Any],
+        rescore: Rescore,
+        *,
+        score: float,
+        threshold: float,
+        flagged: bool,
+    ) -> Explanation:
+        """Explain one record.
+
+        Parameters
+        ----------
+        row, counts
+            float64 [columns] and [counts], as they were when it was scored.
+        record
+            The record as it came, for the texts.
+        rescore
+            The score of feature rows, -log10 of the tail probability.
+        score
+            What it scored, so what `rescore` says of the row.
+        threshold
+            The score from which records are flagged.
+        flagged
+            Whether this one was.
+        """
+        subject = Subject(record, row, counts, self._columns, self._count_columns)
+        if not self._fields:
+            return _explanation(score, threshold, flagged, "it has no field that is scored", (), (), ())
+        split = contributions(row, self._typical, self._groups, rescore)
+        order = [int(place) for place in np.argsort(-split, kind="stable")]
+        worded = {
+            place: word(self._fields[place], float(split[place]), subject, self._usual) for place in order
+        }
+        parts = tuple(
+            Part(self._fields[place], float(split[place]), worded[place].expected, worded[place].actual)
+            for place in order
+        )
+        reasons, told = self._reasons(split, order, worded)
+        return _explanation(score, threshold, flagged, _sentence(told), parts, _habits(subject), reasons)
+
+    def _reasons(
+        self, split: NDArray[np.float64], order: list[int], worded: dict[int, Wording]
+    ) -> tuple[tuple[Reason, ...], list[Wording]]:
+        """Return the reasons, largest first, and the wordings of those that the sentence tells."""
+        gains = np.maximum(split, 0.0)
+        least = MIN_SHARE * float(gains.sum())
+        kept = [place for place in order[:MAX_REASONS] if gains[place] >= least and gains[place] > 0.0]
+        kept = kept or order[:1]
+        total = float(gains[kept].sum())
+        shares = [float(gains[place]) / total if total > 0.0 else 1.0 for place in kept]
+        reasons = tuple(
+            Reason(
+                self._fields[place],
+                worded[place].text,
+                share,
+                expected=worded[place].expected,
+                actual=worded[place].actual,
+            )
+            for place, share in zip(kept, shares, strict=True)
+        )
+        also = [
+            worded[place]
+            for place, share in zip(kept[1:IN_SUMMARY], shares[1:], strict=False)
+            if share >= MIN_SUMMARY_SHARE and worded[place].stands_out
+        ]
+        return reasons, [worded[kept[0]], *also]
+
+
+def _explanation(
+    score: float,
+    threshold: float,
+    flagged: bool,
+    sentence: str,
+    parts: tuple[Part, ...],
+    habits: tuple[Habit, ...],
+    reasons: tuple[Reason, ...],
+) -> Explanation:
+    return Explanation(
+        score=score,
+        one_in=one_in(score),
+        threshold=threshold,
+        margin=threshold - score,
+        flagged=flagged,
+        summary=sentence,
+        why_not=None if flagged else why_not(score, threshold),
+        parts=parts,
+        habits=habits,
+        reasons=reasons,
     )
-    return Explanation(reasons, _summary(reasons))
 
 
-def _reason(
-    field: str,
-    share: float,
-    row: NDArray[np.float64],
-    columns: Sequence[Column],
-    clean: NDArray[np.float64],
-    record: dict[str, Any],
-) -> Reason:
-    """Word the reason by the most telling of the field's columns."""
-    mine = {columns[j].aspect: j for j in _by_surprise(field, row, columns, clean)}
-    is_number = any(column.aspect == "value" for column in columns if column.field == field)
-    actual = _actual(field, record, is_number)
-    if "deviation" in mine and "value" in mine and np.isfinite(row[mine["deviation"]]):
-        column = columns[mine["deviation"]]
-        value = float(row[mine["value"]])
-        habit = math.sinh(math.asinh(value) - float(row[mine["deviation"]]))
-        if abs(float(row[mine["deviation"]])) > math.log(2.0):
-            usual = f"this {column.entity}'s usual {number(habit)}"
-            text = f"{field} {number(value)} is {_times(value, habit)} {usual}"
-            return Reason(field, text, share, expected=habit, actual=actual)
-    if "value" in mine:
-        return _value_reason(field, share, row[mine["value"]], clean[:, mine["value"]], actual)
-    if actual is None:
-        return Reason(field, f"{field} is missing", share)
-    telling = [aspect for aspect, j in mine.items() if row[j] > math.log(2.0)]
-    what = "comes in an unusual combination"
-    if telling:
-        times = number(math.exp(row[mine[telling[-1]]]))
-        is_burst = telling[-1] == "burst"
-        what = f"is active at {times} times its usual pace" if is_burst else f"comes once in {times} records"
-    return Reason(field, f"{field} {_quoted(actual)} {what}", share, actual=actual)
+def why_not(score: float, threshold: float) -> str:
+    """Say why a record was not flagged.
 
-
-def _by_surprise(
-    field: str, row: NDArray[np.float64], columns: Sequence[Column], clean: NDArray[np.float64]
-) -> list[int]:
-    """Return the field's column numbers, least surprising first, so that the last of an aspect is kept."""
-    mine = [j for j, column in enumerate(columns) if column.field == field and np.isfinite(row[j])]
-    return sorted(mine, key=lambda j: float(np.mean(clean[:, j] < row[j])) if len(clean) else 0.0)
-
-
-def _value_reason(field: str, share: float, value: float, clean: NDArray[np.float64], actual: Any) -> Reason:
-    known = clean[np.isfinite(clean)]
-    if not len(known):
-        return Reason(field, f"{field} {number(value)}, nothing to compare with yet", share, actual=actual)
-    low, middle, high = (float(q) for q in np.quantile(known, [0.05, 0.5, 0.95]))
-    usual = number(low) if low == high else f"{number(low)} to {number(high)}"
-    where = "above" if value > high else "below" if value < low else "within"
-    text = f"{field} {number(value)} is {where} its usual {usual}"
-    if where == "within":
-        text += ", unusual with the other fields"
-    return Reason(field, text, share, expected=middle, actual=actual)
-
-
-def _actual(field: str, record: dict[str, Any], is_number: bool) -> str | float | bool | None:
-    """Return the field's value in the record: a number, or the exact text; booleans stay what they are."""
-    value: Any = record.get(field)
-    if value is None and "." in field:
-        value = record
-        for name in field.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-    if value is None or isinstance(value, bool):
-        return value
-    return float(value) if is_number else exact_text(value)
-
-
-def _quoted(actual: str | float | bool) -> str:
-    text = exact_text(actual)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _times(value: float, habit: float) -> str:
-    if habit <= 0.0 or value <= 0.0:
-        return "far from"
-    ratio = value / habit
-    return f"{number(ratio)} times" if ratio >= 1.0 else f"only {number(ratio)} times"
-
-
-def _summary(reasons: Sequence[Reason]) -> str:
-    telling = [reason.text for reason in reasons if reason.share >= 0.15][:3] or [reasons[0].text]
-    return "; ".join(telling)
-
-
-def number(value: float) -> str:
-    """Write a number as a person reads it: three significant digits, thousands separated.
-
-    Examples
-    --------
-    >>> number(612.404), number(12345.6), number(0.012345), number(3.0), number(999.9)
-    ('612', '12,346', '0.0123', '3', '1,000')
+    >>> why_not(1.2, 3.0)
+    'its score 1.20 (1 in 16) is 1.80 below the threshold 3.00 (1 in 1,000)'
     """
-    if not math.isfinite(value):
-        return "unknown"
-    if abs(value) >= 999.5:
-        return f"{value:,.0f}" if abs(value) < 1e12 else f"{value:.3g}"
-    return f"{value:.3g}"
+    if score >= threshold:
+        return f"its score {score:.2f} reached the threshold, but too few records had come before it to judge"
+    return (
+        f"its score {score:.2f} (1 in {one_in(score):,.0f}) is {threshold - score:.2f} below the threshold "
+        f"{threshold:.2f} (1 in {one_in(threshold):,.0f})"
+    )
+
+
+def _habits(subject: Subject) -> tuple[Habit, ...]:
+    """Return what the record's entities usually have in the numbers that the record has."""
+    habits = []
+    for j, column in enumerate(subject.columns):
+        if column.aspect != "deviation" or column.entity is None or not np.isfinite(subject.row[j]):
+            continue
+        entity = actual_of(column.entity, subject.record, is_number=False)
+        values = subject.places(column.field, "value")
+        if entity is None or not values:
+            continue
+        habits.append(
+            Habit(
+                entity=column.entity,
+                value=str(entity),
+                seen=_known(subject.known("seen", column.entity)),
+                field=column.field,
+                usual=habit_of(float(subject.row[values[0]]), float(subject.row[j])),
+                events=_known(subject.known("events", column.field, column.entity)),
+            )
+        )
+    return tuple(habits)
+
+
+def _known(count: float) -> float | None:
+    return count if np.isfinite(count) else None
+
+
+def _sentence(told: Sequence[Wording]) -> str:
+    return ", ".join([told[0].text, *(wording.clause for wording in told[1:])])

@@ -21,7 +21,8 @@ from anomalyai import state as state_codec
 from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
 from anomalyai.control import BudgetChange, SchemaChange
 from anomalyai.errors import ModelError, StateError
-from anomalyai.predict import Prediction, predict
+from anomalyai.explanation import Explanation
+from anomalyai.predict import Prediction, explain, predict
 from anomalyai.provisional import ProvisionalRecords
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
@@ -139,12 +140,25 @@ class Pipeline:
             warming_up=joined("warming_up", np.bool_),
             threshold=self._scorer.threshold,
             alerts=[alert for part in parts for alert in part.alerts],
+            explanations=[why for part in parts for why in part.explanations],
             training_set=training_set,
         )
 
     def predict(self, batch: RecordBatch) -> list[Prediction]:
         """Score a batch as the pipeline stands, without learning it or keeping anything of it."""
         return predict(self._scorer, batch)
+
+    def explain(self, batch: RecordBatch, index: int) -> Explanation:
+        """Say why record `index` of a batch would be flagged, or why not, as the pipeline stands.
+
+        Nothing is learnt or kept; the records before it in the batch count as having come.
+
+        Raises
+        ------
+        IndexError
+            The batch has no such record.
+        """
+        return explain(self._scorer, batch, index)
 
     def apply(self, change: SchemaChange | BudgetChange) -> None:
         """Take a control entry; it acts from the next record on.

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 
 from anomalyai.alert import Reason, one_in
-from anomalyai.explanation import explain
+from anomalyai.explanation import Explanation
 from anomalyai.records import RecordBatch
-from anomalyai.scorer import Scorer
+from anomalyai.scorer import FIRST_ALERT_AFTER, Scorer
 
 Verdict = Literal["Anomaly detected", "Normal"]
 
@@ -35,22 +35,48 @@ def predict(scorer: Scorer, batch: RecordBatch) -> list[Prediction]:
 
     Counts and entity habits move on within the batch as they would live, in a copy that is thrown away.
     """
-    values = copy.deepcopy(scorer.features).describe(batch)
-    score = scorer.rarity(values, scorer.ensemble.score_batch(values))
+    values, counts = copy.deepcopy(scorer.features).describe_with_counts(batch)
+    score = scorer.rescore(values)
     flagged = score >= scorer.threshold
     explained = set(np.flatnonzero(flagged)[:MAX_EXPLAINED].tolist())
-    clean = scorer.reservoir.rows if explained else np.empty((0, len(scorer.column_names)))
+    explainer = scorer.explainer()
     predictions = []
     for i in range(batch.n):
+        anomaly, rarity = bool(flagged[i]), float(score[i])
         reasons: tuple[Reason, ...] = ()
         if i in explained:
-            typical = scorer.ensemble.density.median
-            columns = scorer.features.columns
-            reasons = explain(
-                values[i], columns, typical, clean, scorer.ensemble.score_batch, batch.record(i)
+            reasons = explainer.explain(
+                values[i],
+                counts[i],
+                batch.record(i),
+                scorer.rescore,
+                score=rarity,
+                threshold=scorer.threshold,
+                flagged=anomaly,
             ).reasons
-        anomaly = bool(flagged[i])
         verdict: Verdict = "Anomaly detected" if anomaly else "Normal"
-        rarity = float(score[i])
         predictions.append(Prediction(i, rarity, one_in(rarity), anomaly, verdict, reasons))
     return predictions
+
+
+def explain(scorer: Scorer, batch: RecordBatch, index: int) -> Explanation:
+    """Explain one record of a batch without a trace, flagged or not.
+
+    Raises
+    ------
+    IndexError
+        The batch has no such record.
+    """
+    if not 0 <= index < batch.n:
+        raise IndexError(f"expected the index of one of {batch.n} records, got {index}")
+    values, counts = copy.deepcopy(scorer.features).describe_with_counts(batch.slice(0, index + 1))
+    score = float(scorer.rescore(values[index:])[0])
+    return scorer.explainer().explain(
+        values[index],
+        counts[index],
+        batch.record(index),
+        scorer.rescore,
+        score=score,
+        threshold=scorer.threshold,
+        flagged=score >= scorer.threshold and scorer.seen + index >= FIRST_ALERT_AFTER,
+    )

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from anomalyai.alert import Alert
+from anomalyai.explanation import Explanation
 from anomalyai.training import TrainingSet
 
 
@@ -15,7 +16,8 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
 
     `time_s` float64 [n] epoch seconds (NaN unknown), `score` float64 [n] = -log10 tail probability, `flagged`
     and `warming_up` bool [n], `threshold` the score from which records are flagged, `alerts` one a flagged
-    record; `training_set` is set once, by the batch in which a first (or a due) model can be trained.
+    record, `explanations` of the same records in full; `training_set` is set once, by the batch in which a
+    first (or a due) model can be trained.
     """
 
     first_seq: int
@@ -26,4 +28,5 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     warming_up: Any
     threshold: float
     alerts: list[Alert]
+    explanations: list[Explanation] = []
     training_set: TrainingSet | None = None

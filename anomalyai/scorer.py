@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyai.alert import Alert, one_in, rfc3339, severity_of
+from anomalyai.alert import Alert, rfc3339, severity_of
 from anomalyai.block import longest_block, next_end
 from anomalyai.budget import AlertBudget
 from anomalyai.calibration import TailCalibrator
 from anomalyai.ensemble import Ensemble
-from anomalyai.explanation import explain
+from anomalyai.explanation import Explainer, Explanation
 from anomalyai.features import FeatureBuilder
 from anomalyai.flow import FlowRate
 from anomalyai.records import RecordBatch
@@ -88,13 +88,13 @@ class Scorer:
 
     def process(self, batch: RecordBatch, *, explained: bool = True) -> ScoredBatch:
         """Score a batch that lies within one block; alerts are made if `explained`."""
-        values = self.features.describe(batch)
+        values, counts = self.features.describe_with_counts(batch)
         voices = self.ensemble.voices(values)
         raw = self.ensemble.combine(voices)
         score = self.rarity(values, raw)
         number = self.seen + np.arange(batch.n)
         flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
-        alerts = self._alerts(batch, values, score, np.flatnonzero(flagged)) if explained else []
+        why = self._why(batch, values, counts, score, np.flatnonzero(flagged)) if explained else {}
         warming = np.full(batch.n, not self.is_mature)
         result = ScoredBatch(
             first_seq=batch.first_seq,
@@ -104,7 +104,8 @@ class Scorer:
             flagged=flagged,
             warming_up=warming,
             threshold=self.threshold,
-            alerts=alerts,
+            alerts=[self._alert(batch, i, found) for i, found in why.items()],
+            explanations=list(why.values()),
         )
         self._pending.append((values, voices, raw, flagged, batch.time_s))
         self.flagged += int(np.count_nonzero(flagged))
@@ -160,23 +161,41 @@ class Scorer:
         self.calibrator.forget()
         self.calibrator.learn(self.ensemble.score_batch(self.reservoir.rows))
 
-    def _alerts(
+    def rescore(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what feature rows, float64 [n, columns], would score now, float64 [n]."""
+        return self.rarity(rows, self.ensemble.score_batch(rows))
+
+    def explainer(self) -> Explainer:
+        """Return what explains records as the scorer stands now."""
+        typical = self.ensemble.density.median
+        return Explainer(self.features.columns, self.features.counts, typical, self.reservoir.rows)
+
+    def _why(
         self,
         batch: RecordBatch,
         values: NDArray[np.float64],
+        counts: NDArray[np.float64],
         score: NDArray[np.float64],
-        places: NDArray[np.int64],
-    ) -> list[Alert]:
-        """Return an alert for each of some places in the batch."""
-        clean = self.reservoir.rows if len(places) else values
-        return [self._alert(batch, int(i), values[i], float(score[i]), clean) for i in places]
+        flagged: NDArray[np.int64],
+    ) -> dict[int, Explanation]:
+        """Return why each of the flagged places in the batch was, by place."""
+        if not len(flagged):
+            return {}
+        explainer, threshold = self.explainer(), self.threshold
+        return {
+            int(i): explainer.explain(
+                values[i],
+                counts[i],
+                batch.record(int(i)),
+                self.rescore,
+                score=float(score[i]),
+                threshold=threshold,
+                flagged=True,
+            )
+            for i in flagged
+        }
 
-    def _alert(
-        self, batch: RecordBatch, i: int, row: NDArray[np.float64], score: float, clean: NDArray[np.float64]
-    ) -> Alert:
-        record = batch.record(i)
-        typical = self.ensemble.density.median
-        why = explain(row, self.features.columns, typical, clean, self.ensemble.score_batch, record)
+    def _alert(self, batch: RecordBatch, i: int, why: Explanation) -> Alert:
         seq = batch.first_seq + i
         entities = {name: text for name in self.schema.entities if (text := batch.text(i, name)) is not None}
         return Alert(
@@ -184,13 +203,13 @@ class Scorer:
             feed=self.feed,
             seq=seq,
             time=rfc3339(float(batch.time_s[i])),
-            score=score,
-            one_in=one_in(score),
-            severity=severity_of(score, self.threshold),
+            score=why.score,
+            one_in=why.one_in,
+            severity=severity_of(why.score, why.threshold),
             maturity="mature" if self.is_mature else "warming_up",
             summary=why.summary,
             reasons=why.reasons,
-            record=record,
+            record=batch.record(i),
             entities=entities,
         )
 

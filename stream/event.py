@@ -1,26 +1,42 @@
 """One record in full: as it came, what it scored, and why it was flagged or why not.
 
-Safe from any thread: it reads the log and the results.
+A record's score and threshold are those of its time. What explains it in full is asked of the feed as it
+stands now, since the state of its time is gone: `explanation.as_of_seq` says up to which record it learnt.
+
+Safe from any thread: it reads the log and the results, and the engine's thread answers for the feed.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+import msgspec
 
 from anomalyai.alert import one_in, rfc3339
 from anomalyai.control import SchemaChange
+from anomalyai.errors import AnomalyAIError
+from anomalyai.explanation import Explanation, why_not
+from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
+from stream.engine import Engine
 from stream.errors import UnknownEvent
+from stream.lane import Lane
 from stream.log import LogReader, StoredEntry
 from stream.store import Scores, Store
+
+PATIENCE_S = 30.0
+
+log = logging.getLogger("anomalyai.stream")
 
 
 class Events:
     """Looks records up by feed and seq."""
 
-    def __init__(self, reader: LogReader, store: Store) -> None:
+    def __init__(self, reader: LogReader, store: Store, engine: Engine) -> None:
         self._reader = reader
         self._store = store
+        self._engine = engine
 
     def describe(self, feed: str, seq: int) -> dict[str, Any]:
         """Return a record with its score and the reasons of its alert, or why it has none.
@@ -38,23 +54,45 @@ class Events:
         records = stored.decode(self._schema(stored)).records
         assert records is not None
         i = seq - stored.first_seq
+        record = records.record(i)
         scores = self._store.scores(stored.entry)
         alert = self._store.alert(f"{feed}-{seq}")
         score = float(scores.score[i]) if scores is not None else None
+        threshold = scores.threshold if scores is not None else None
         return {
             "feed": feed,
             "seq": seq,
             "time": rfc3339(float(records.time_s[i])),
-            "record": records.record(i),
+            "record": record,
             "score": score,
             "one_in": one_in(score) if score is not None else None,
-            "threshold": scores.threshold if scores is not None else None,
+            "threshold": threshold,
+            "margin": threshold - score if threshold is not None and score is not None else None,
             "flagged": bool(scores.flagged[i]) if scores is not None else None,
             "warming_up": bool(scores.warming_up[i]) if scores is not None else None,
             "alert": alert.id if alert is not None else None,
             "reasons": alert.reasons if alert is not None else [],
             "why_not": self._why_not(feed, stored, scores, i),
+            "explanation": self._explanation(feed, seq, record, stored.arrival) if scores else None,
         }
+
+    def _explanation(
+        self, feed: str, seq: int, record: dict[str, Any], arrival_s: float
+    ) -> dict[str, Any] | None:
+        """Explain a scored record against the feed as it stands; None where the feed cannot be asked."""
+        body = msgspec.json.encode([record])
+
+        def ask(lane: Lane) -> tuple[int, Explanation]:
+            pipeline = lane.shard.pipeline
+            batch = RecordBatch.from_log(pipeline.schema, "rows", body, seq, arrival_s)
+            return lane.shard.seq, pipeline.explain(batch, 0)
+
+        try:
+            as_of_seq, found = self._engine.ask(feed, ask).result(PATIENCE_S)
+        except AnomalyAIError as error:
+            log.info("record %d of feed %s is not explained: %s", seq, feed, error)
+            return None
+        return {"as_of_seq": as_of_seq, **msgspec.structs.asdict(found)}
 
     def _schema(self, stored: StoredEntry) -> FeedSchema:
         change = self._reader.last_control(stored.feed, "schema", stored.entry)
@@ -67,9 +105,4 @@ class Events:
         if scores.flagged[i]:
             return None
         score, threshold = float(scores.score[i]), scores.threshold
-        if score < threshold:
-            return (
-                f"its score {score:.2f} (1 in {one_in(score):,.0f}) is below the threshold "
-                f"{threshold:.2f} (1 in {one_in(threshold):,.0f}) of its time"
-            )
-        return f"its score {score:.2f} reached the threshold, but too few records had come before it to judge"
+        return why_not(score, threshold)

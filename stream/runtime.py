@@ -61,7 +61,6 @@ class Runtime:
         self._hub = Hub()
         self._backlog = Backlog(settings.engine.max_backlog_records, settings.engine.max_backlog_bytes)
         self._models = Models(self.models)
-        self._events = Events(self._reader, self._store)
         self._feeds = self._made_feeds(clock)
         self._sessions = Sessions(self._feeds, self._backlog, settings.server.max_frame_bytes)
         self._swaps = Swaps(self._feeds, self._models, self._writer)
@@ -70,6 +69,7 @@ class Runtime:
         )
         self._status = Status(self._feeds, self._training, self._hub, self.models, clock)
         self._engine = self._made_engine(clock)
+        self._events = Events(self._reader, self._store, self._engine)
         self._predictions = Predictions(
             self._feeds, self._engine, self._models, clock, settings.server.max_body_bytes
         )

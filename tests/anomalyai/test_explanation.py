@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from anomalyai.alert import Reason
-from anomalyai.explanation import MAX_REASONS, Explanation, explain, number
+from anomalyai.explanation import MAX_REASONS, Explainer, Explanation, why_not
 from anomalyai.features import Column
 from anomalyai.pipeline import Pipeline
+from anomalyai.wording import number
 from tests.anomalyai.streams import alerts, batch_of, purchases, run
 
 COLUMNS = (
@@ -23,6 +24,12 @@ COLUMNS = (
     Column("amount", "deviation", "card"),
     Column("load", "deviation", "card"),
     Column("card", "burst"),
+)
+COUNTS = (
+    Column("channel", "seen"),
+    Column("card", "seen"),
+    Column("amount", "events", "card"),
+    Column("load", "events", "card"),
 )
 TYPICAL = np.array([10.0, 0.0, 0.5, 4.0, 0.0, 0.0, -0.5])
 RECORD = {"amount": 10.0, "load": 0.0, "channel": "web", "card": 4_716_001_122_334_455}
@@ -39,14 +46,39 @@ def distance(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return total
 
 
-def explained(record: dict[str, Any] | None = None, **changes: float) -> Explanation:
+def explained(
+    record: dict[str, Any] | None = None, counts: tuple[float, ...] = (50.0, 9.0, 9.0, 9.0), **changes: float
+) -> Explanation:
     """Explain a typical row with some columns changed, named `aspect_field`."""
     row = TYPICAL.copy()
     for name, value in changes.items():
         aspect, field = name.split("_")
         place = next(j for j, c in enumerate(COLUMNS) if (c.aspect, c.field) == (aspect, field))
         row[place] = value
-    return explain(row, COLUMNS, TYPICAL, clean(), distance, {**RECORD, **(record or {})})
+    explainer = Explainer(COLUMNS, COUNTS, TYPICAL, clean())
+    return explainer.explain(
+        row,
+        np.array(counts),
+        {**RECORD, **(record or {})},
+        distance,
+        score=float(distance(row[None, :])[0]),
+        threshold=3.0,
+        flagged=True,
+    )
+
+
+def plainly(row: NDArray[np.float64], columns: tuple[Column, ...], record: dict[str, Any]) -> Explanation:
+    """Explain a row whose columns add up, 0 being usual."""
+    explainer = Explainer(columns, (), np.zeros(len(columns)), np.zeros((50, len(columns))))
+    return explainer.explain(
+        row,
+        np.empty(0),
+        record,
+        lambda rows: rows.sum(axis=1),
+        score=float(row.sum()),
+        threshold=3.0,
+        flagged=bool(row.sum() >= 3.0),
+    )
 
 
 def only(explanation: Explanation) -> Reason:
@@ -60,7 +92,7 @@ def test_shares_are_parts_of_the_score() -> None:
     found = explained({"amount": 40.0, "load": 10.0}, value_amount=40.0, value_load=10.0)
     assert [reason.field for reason in found.reasons] == ["amount", "load"]
     assert [reason.share for reason in found.reasons] == pytest.approx([0.75, 0.25])
-    assert found.summary == f"{found.reasons[0].text}; {found.reasons[1].text}"
+    assert found.summary == f"{found.reasons[0].text}, and {found.reasons[1].text}"
 
 
 def test_a_field_below_its_usual_range() -> None:
@@ -74,7 +106,7 @@ def test_a_field_far_from_the_entitys_own_habit() -> None:
     habit = 10.0
     changes = {"value_amount": 612.0, "deviation_amount": math.asinh(612.0) - math.asinh(habit)}
     reason = only(explained({"amount": 612}, **changes))
-    assert reason.text == "amount 612 is 61.2 times this card's usual 10"
+    assert reason.text == "amount 612 is 61 times this card's usual 10"
     assert reason.expected == pytest.approx(habit)
     assert reason.actual == 612.0
 
@@ -118,41 +150,71 @@ def test_a_missing_field(field: str) -> None:
     reason = only(explained({field: None}, **{name: math.nan}))
     assert reason.text == f"{field} is missing"
     assert reason.actual is None
-    assert reason.expected is None
+    assert reason.expected == (pytest.approx(10.0, abs=0.2) if field == "amount" else None)
 
 
 def test_a_nested_field_is_found() -> None:
-    columns = (Column("card.limit", "value"),)
-    found = explain(
-        np.array([9.0]),
-        columns,
-        np.zeros(1),
-        np.zeros((50, 1)),
-        lambda rows: rows[:, 0],
-        {"card": {"limit": 9}},
-    )
+    found = plainly(np.array([9.0]), (Column("card.limit", "value"),), {"card": {"limit": 9}})
     assert only(found).actual == 9.0
 
 
 def test_without_clean_rows_or_a_reason_there_is_still_a_sentence() -> None:
-    found = explain(TYPICAL, COLUMNS, TYPICAL, np.empty((0, len(COLUMNS))), distance, RECORD)
-    assert 1 <= len(found.reasons) <= MAX_REASONS
+    explainer = Explainer(COLUMNS, COUNTS, TYPICAL, np.empty((0, len(COLUMNS))))
+    found = explainer.explain(
+        TYPICAL, np.full(len(COUNTS), np.nan), RECORD, distance, score=0.0, threshold=3.0, flagged=False
+    )
+    assert len(found.reasons) == 1
     assert sum(reason.share for reason in found.reasons) == pytest.approx(1.0)
     assert found.summary
 
 
-def test_reasons_are_few() -> None:
+def test_a_feed_without_scored_fields_says_so() -> None:
+    found = plainly(np.empty(0), (), {"note": "x"})
+    assert (found.reasons, found.parts, found.score) == ((), (), 0.0)
+    assert "no field that is scored" in found.summary
+
+
+def test_reasons_are_few_and_parts_are_all() -> None:
     columns = tuple(Column(f"x{j}", "value") for j in range(40))
-    found = explain(
-        np.full(40, 5.0),
-        columns,
-        np.zeros(40),
-        np.zeros((10, 40)),
-        lambda rows: rows.sum(axis=1),
-        {f"x{j}": 5.0 for j in range(40)},
-    )
+    found = plainly(np.full(40, 5.0), columns, {f"x{j}": 5.0 for j in range(40)})
     assert len(found.reasons) == MAX_REASONS
+    assert len(found.parts) == 40
     assert len(found.summary) < 200
+
+
+def test_parts_are_on_the_scale_of_the_score_and_signed() -> None:
+    columns = (Column("a", "value"), Column("b", "value"))
+    found = plainly(np.array([4.0, -1.5]), columns, {"a": 4.0, "b": -1.5})
+    assert [(part.field, part.part) for part in found.parts] == [("a", 4.0), ("b", -1.5)]
+    assert (found.parts[0].expected, found.parts[0].actual) == (0.0, 4.0)
+    assert (found.score, found.one_in, found.margin) == (2.5, pytest.approx(10**2.5), 0.5)
+    assert [reason.field for reason in found.reasons] == ["a"]
+
+
+def test_a_silent_record_says_by_how_much() -> None:
+    found = plainly(np.array([1.2]), (Column("a", "value"),), {"a": 1.2})
+    assert found.why_not == "its score 1.20 (1 in 16) is 1.80 below the threshold 3.00 (1 in 1,000)"
+    assert "too few records had come" in why_not(3.5, 3.0)
+    assert explained({"load": -8.0}, value_load=-8.0).why_not is None
+
+
+def test_the_habits_of_the_records_entities() -> None:
+    habit = 10.0
+    changes = {"value_amount": 612.0, "deviation_amount": math.asinh(612.0) - math.asinh(habit)}
+    found = explained({"amount": 612}, (50.0, 33.0, 21.0, 4.0), **changes).habits
+    assert [(own.entity, own.field) for own in found] == [("card", "amount"), ("card", "load")]
+    assert (found[0].value, found[0].seen, found[0].events) == ("4716001122334455", 33.0, 21.0)
+    assert found[0].usual == pytest.approx(habit)
+
+
+def test_one_plain_sentence() -> None:
+    """The example of a sentence: an amount against the card's habit, and a word that is new."""
+    changes = {"value_amount": 612.4, "deviation_amount": math.asinh(612.4) - math.asinh(68.0)}
+    record = {"amount": 612.4, "channel": "fax"}
+    found = explained(record, (0.0, 33.0, 21.0, 4.0), rarity_channel=400.0, **changes)
+    assert found.summary == (
+        "amount 612.40 is 9 times this card's usual 68, with a channel never seen before"
+    )
 
 
 @pytest.mark.parametrize(

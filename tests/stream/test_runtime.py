@@ -104,6 +104,14 @@ def test_an_event_shows_the_record_its_score_and_why_or_why_not(runtime: Runtime
     plain = runtime.event("pay", 1)
     assert (plain["flagged"], plain["alert"], plain["reasons"]) == (False, None, [])
     assert "below the threshold" in plain["why_not"]
+    assert plain["margin"] == plain["threshold"] - plain["score"] > 0
+    for event in (flagged, plain):
+        why = event["explanation"]
+        assert why["as_of_seq"] == 1000
+        assert sum(part.part for part in why["parts"]) == pytest.approx(why["score"], abs=1e-9)
+        assert {part.field for part in why["parts"]} <= {*event["record"]}
+        assert why["summary"]
+    assert flagged["explanation"]["reasons"][0].field == alert.reasons[0].field
     assert msgspec.json.decode(msgspec.json.encode(flagged))["seq"] == alert.seq
 
 

@@ -1,0 +1,176 @@
+"""One field's reason in words: what the record has, what was expected, and by how much it differs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyai.features import Column
+from anomalyai.key import exact_text
+from anomalyai.usual import Span, Usual
+from anomalyai.wording import as_it_came, noun, number, one_of, quoted, times
+
+__all__ = ["Actual", "Subject", "Wording", "actual_of", "habit_of", "word"]
+
+Actual = str | float | bool | None
+
+MIN_EVENTS = 3.0
+"""Events of an entity from which its habit is called usual; before, the feed's is."""
+
+TELLING_DISTANCE = 1.5
+"""A deviation is worth telling from this many times the usual distance between the middle and the edge, or
+from beyond the edge where it is a factor of two."""
+
+TELLING_RATIO = 1.5
+TELLING_NATS = math.log(2.0)
+NOTABLE_PART = 0.3
+"""Contribution from which a field is called unusual though its own value is not."""
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """A record with its feature row, float64 [columns], and counts, float64 [counts], and what they mean."""
+
+    record: dict[str, Any]
+    row: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    columns: Sequence[Column]
+    count_columns: Sequence[Column]
+
+    def places(self, field: str, *aspects: str) -> list[int]:
+        """Return the columns of a field with one of the aspects and a value."""
+        return [
+            j
+            for j, column in enumerate(self.columns)
+            if column.field == field and column.aspect in aspects and np.isfinite(self.row[j])
+        ]
+
+    def known(self, aspect: str, field: str, entity: str | None = None) -> float:
+        """Return a count; NaN where it is not known."""
+        wanted = Column(field, aspect, entity)
+        return next(
+            (float(n) for n, found in zip(self.counts, self.count_columns, strict=True) if found == wanted),
+            math.nan,
+        )
+
+
+class Wording(NamedTuple):
+    """A field in words: alone (`text`) and after another field's text (`clause`).
+
+    `stands_out` is False where the field's own value is a usual one.
+    """
+
+    text: str
+    clause: str
+    expected: float | None
+    actual: Actual
+    stands_out: bool = True
+
+
+def word(field: str, part: float, subject: Subject, usual: Usual) -> Wording:
+    """Word what is to be said of a field whose contribution to the score is `part`."""
+    is_number = any(c.aspect == "value" for c in subject.columns if c.field == field)
+    actual = actual_of(field, subject.record, is_number)
+    if is_number:
+        return _number(field, part, subject, usual, actual)
+    if actual is None:
+        return _plain(f"{field} is missing", None, None)
+    return _value(field, part, subject, usual, actual)
+
+
+def actual_of(field: str, record: dict[str, Any], is_number: bool) -> Actual:
+    """Return the field's value in the record: a number, or the exact text; booleans stay what they are."""
+    value: Any = record.get(field)
+    if value is None and "." in field:
+        value = record
+        for name in field.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+    if value is None or isinstance(value, bool):
+        return value
+    return float(value) if is_number else exact_text(value)
+
+
+def habit_of(value: float, deviation: float) -> float:
+    """Return the habit that a value deviates from (`anomalyai.profile` compares on the scale of asinh)."""
+    return math.sinh(math.asinh(value) - deviation)
+
+
+def _plain(text: str, expected: float | None, actual: Actual, stands_out: bool = True) -> Wording:
+    return Wording(text, f"and {text}", expected, actual, stands_out)
+
+
+def _number(field: str, part: float, subject: Subject, usual: Usual, actual: Actual) -> Wording:
+    values = subject.places(field, "value")
+    if not values:
+        span = next(
+            (usual.span(j) for j, c in enumerate(subject.columns) if (c.field, c.aspect) == (field, "value")),
+            None,
+        )
+        return _plain(f"{field} is missing", span.middle if span else None, None)
+    value, span = float(subject.row[values[0]]), usual.span(values[0])
+    place = _telling_deviation(field, subject, usual)
+    if place is not None:
+        habit = habit_of(value, float(subject.row[place]))
+        outside = span is None or not span.low <= value <= span.high
+        whose = f"this {noun(subject.columns[place].entity or '')}'s usual {number(habit)}"
+        if value > 0.0 and habit > 0.0 and not 1.0 / TELLING_RATIO < value / habit < TELLING_RATIO:
+            text = f"{field} {as_it_came(value)} is {times(value / habit)} {whose}"
+            return _plain(text, habit, actual)
+        if not outside or (value > 0.0 and habit > 0.0):
+            side = "above" if value > habit else "below"
+            return _plain(f"{field} {as_it_came(value)} is {side} {whose}", habit, actual)
+    if span is None:
+        return _plain(f"{field} {as_it_came(value)}, nothing to compare with yet", None, actual)
+    text, is_outside = _against_feed(field, value, span, part)
+    return _plain(text, span.middle, actual, is_outside)
+
+
+def _telling_deviation(field: str, subject: Subject, usual: Usual) -> int | None:
+    """Return the column in which the number deviates most from an entity's habit; None if it hardly does."""
+    known = [
+        j
+        for j in subject.places(field, "deviation")
+        if not subject.known("events", field, subject.columns[j].entity) < MIN_EVENTS
+    ]
+    best = max(known, key=lambda j: usual.distance(j, float(subject.row[j])), default=None)
+    if best is None:
+        return None
+    distance = usual.distance(best, float(subject.row[best]))
+    is_double = abs(float(subject.row[best])) > TELLING_NATS
+    return best if distance >= (1.0 if is_double else TELLING_DISTANCE) else None
+
+
+def _against_feed(field: str, value: float, span: Span, part: float) -> tuple[str, bool]:
+    """Compare a number with what is usual in the feed; returns the text and whether it is outside of that."""
+    low, high = number(span.low), number(span.high)
+    where = "above" if value > span.high else "below" if value < span.low else "within"
+    text = f"{field} {as_it_came(value)} is {where} its usual {low if low == high else f'{low} to {high}'}"
+    if where != "within":
+        return text, True
+    return (f"{text}, unusual with the other fields" if part >= NOTABLE_PART else text), False
+
+
+def _value(field: str, part: float, subject: Subject, usual: Usual, actual: str | float | bool) -> Wording:
+    """Word a category or an entity: never seen, rare, or busier than usual."""
+    shown = f"{field} {quoted(actual)}"
+    if subject.known("seen", field) == 0.0:
+        text = f"{shown} was never seen before"
+        return Wording(text, f"{one_of(field)} never seen before", None, actual)
+    telling = [j for j in subject.places(field, "rarity", "presence", "burst") if _nats(subject, j)]
+    if not telling:
+        what = "comes in an unusual combination" if part >= NOTABLE_PART else "is usual"
+        return _plain(f"{shown} {what}", None, actual, stands_out=False)
+    place = max(telling, key=lambda j: usual.distance(j, float(subject.row[j])))
+    ratio = number(math.exp(min(float(subject.row[place]), 600.0)))
+    if subject.columns[place].aspect == "burst":
+        return _plain(f"{shown} is active at {ratio} times its usual pace", None, actual)
+    what = f"comes once in {ratio} records"
+    return Wording(f"{shown} {what}", f"with {shown}, which {what}", None, actual)
+
+
+def _nats(subject: Subject, place: int) -> bool:
+    return float(subject.row[place]) > TELLING_NATS
