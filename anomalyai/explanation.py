@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.alert import Reason, one_in
-from anomalyai.contribution import Rescore, contributions
+from anomalyai.contribution import Rescore, Splitter
 from anomalyai.features import Column
-from anomalyai.reason import Actual, Subject, Wording, actual_of, habit_of, word
+from anomalyai.reason import Actual, Layout, Subject, Wording, actual_of, habit_of, word
 from anomalyai.usual import Usual
 
 __all__ = ["MAX_REASONS", "Explainer", "Explanation", "Habit", "Part"]
@@ -99,48 +99,77 @@ class Explainer:
         typical: NDArray[np.float64],
         clean: NDArray[np.float64],
     ) -> None:
-        self._columns = columns
-        self._count_columns = count_columns
+        self._layout = Layout(columns, count_columns)
+        self._fields = self._layout.fields
         self._typical = typical
         self._usual = Usual(clean)
-        self._fields = tuple(dict.fromkeys(column.field for column in columns))
-        self._groups = [
-            np.array([j for j, c in enumerate(columns) if c.field == field], dtype=np.int64)
-            for field in self._fields
-        ]
+        groups = [np.array(self._layout.places(field), dtype=np.int64) for field in self._fields]
+        self._splitter = Splitter(groups, len(columns)) if groups else None
+
+    @property
+    def records_at_once(self) -> int:
+        """How many records to explain at a time, so that memory is bounded."""
+        return 1 if self._splitter is None else self._splitter.records_at_once
 
     def explain(
         self,
-        row: NDArray[np.float64],
+        rows: NDArray[np.float64],
         counts: NDArray[np.float64],
-        record: dict[str, Any],
+        records: Sequence[dict[str, Any]],
         rescore: Rescore,
         *,
-        score: float,
+        scores: NDArray[np.float64],
         threshold: float,
-        flagged: bool,
-    ) -> Explanation:
-        """Explain one record.
+        flagged: Sequence[bool],
+    ) -> list[Explanation]:
+        """Explain n records, best `records_at_once`; one is explained as it would be alone.
 
         Parameters
         ----------
-        row, counts
-            float64 [columns] and [counts], as they were when it was scored.
-        record
-            The record as it came, for the texts.
+        rows, counts
+            float64 [n, columns] and [n, counts], as they were when the records were scored.
+        records
+            The records as they came, for the texts.
         rescore
             The score of feature rows, -log10 of the tail probability.
-        score
-            What it scored, so what `rescore` says of the row.
+        scores
+            float64 [n], what they scored, so what `rescore` says of the rows.
         threshold
             The score from which records are flagged.
         flagged
-            Whether this one was.
+            Whether these were.
         """
-        subject = Subject(record, row, counts, self._columns, self._count_columns)
-        if not self._fields:
-            return _explanation(score, threshold, flagged, "it has no field that is scored", (), (), ())
-        split = contributions(row, self._typical, self._groups, rescore)
+        if self._splitter is None:
+            split = np.empty((len(rows), 0))
+        else:
+            split = self._splitter.split(rows, self._typical, rescore)
+        found = []
+        for i, record in enumerate(records):
+            subject = Subject(record, rows[i], counts[i], self._layout)
+            parts, reasons, sentence = self._told(split[i], subject)
+            score = float(scores[i])
+            found.append(
+                Explanation(
+                    score=score,
+                    one_in=one_in(score),
+                    threshold=threshold,
+                    margin=threshold - score,
+                    flagged=flagged[i],
+                    summary=sentence,
+                    why_not=None if flagged[i] else why_not(score, threshold),
+                    parts=parts,
+                    habits=_habits(subject),
+                    reasons=reasons,
+                )
+            )
+        return found
+
+    def _told(
+        self, split: NDArray[np.float64], subject: Subject
+    ) -> tuple[tuple[Part, ...], tuple[Reason, ...], str]:
+        """Return the parts, the reasons and the sentence of one record."""
+        if not len(split):
+            return (), (), "it has no field that is scored"
         order = [int(place) for place in np.argsort(-split, kind="stable")]
         worded = {
             place: word(self._fields[place], float(split[place]), subject, self._usual) for place in order
@@ -150,7 +179,7 @@ class Explainer:
             for place in order
         )
         reasons, told = self._reasons(split, order, worded)
-        return _explanation(score, threshold, flagged, _sentence(told), parts, _habits(subject), reasons)
+        return parts, reasons, _sentence(told)
 
     def _reasons(
         self, split: NDArray[np.float64], order: list[int], worded: dict[int, Wording]
@@ -180,29 +209,6 @@ class Explainer:
         return reasons, [worded[kept[0]], *also]
 
 
-def _explanation(
-    score: float,
-    threshold: float,
-    flagged: bool,
-    sentence: str,
-    parts: tuple[Part, ...],
-    habits: tuple[Habit, ...],
-    reasons: tuple[Reason, ...],
-) -> Explanation:
-    return Explanation(
-        score=score,
-        one_in=one_in(score),
-        threshold=threshold,
-        margin=threshold - score,
-        flagged=flagged,
-        summary=sentence,
-        why_not=None if flagged else why_not(score, threshold),
-        parts=parts,
-        habits=habits,
-        reasons=reasons,
-    )
-
-
 def why_not(score: float, threshold: float) -> str:
     """Say why a record was not flagged.
 
@@ -220,7 +226,7 @@ def why_not(score: float, threshold: float) -> str:
 def _habits(subject: Subject) -> tuple[Habit, ...]:
     """Return what the record's entities usually have in the numbers that the record has."""
     habits = []
-    for j, column in enumerate(subject.columns):
+    for j, column in enumerate(subject.layout.columns):
         if column.aspect != "deviation" or column.entity is None or not np.isfinite(subject.row[j]):
             continue
         entity = actual_of(column.entity, subject.record, is_number=False)

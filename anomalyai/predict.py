@@ -38,22 +38,11 @@ def predict(scorer: Scorer, batch: RecordBatch) -> list[Prediction]:
     values, counts = copy.deepcopy(scorer.features).describe_with_counts(batch)
     score = scorer.rescore(values)
     flagged = score >= scorer.threshold
-    explained = set(np.flatnonzero(flagged)[:MAX_EXPLAINED].tolist())
-    explainer = scorer.explainer()
+    why = scorer.why(batch, values, counts, score, np.flatnonzero(flagged)[:MAX_EXPLAINED])
     predictions = []
     for i in range(batch.n):
         anomaly, rarity = bool(flagged[i]), float(score[i])
-        reasons: tuple[Reason, ...] = ()
-        if i in explained:
-            reasons = explainer.explain(
-                values[i],
-                counts[i],
-                batch.record(i),
-                scorer.rescore,
-                score=rarity,
-                threshold=scorer.threshold,
-                flagged=anomaly,
-            ).reasons
+        reasons = why[i].reasons if i in why else ()
         verdict: Verdict = "Anomaly detected" if anomaly else "Normal"
         predictions.append(Prediction(i, rarity, one_in(rarity), anomaly, verdict, reasons))
     return predictions
@@ -70,13 +59,14 @@ def explain(scorer: Scorer, batch: RecordBatch, index: int) -> Explanation:
     if not 0 <= index < batch.n:
         raise IndexError(f"expected the index of one of {batch.n} records, got {index}")
     values, counts = copy.deepcopy(scorer.features).describe_with_counts(batch.slice(0, index + 1))
-    score = float(scorer.rescore(values[index:])[0])
-    return scorer.explainer().explain(
-        values[index],
-        counts[index],
-        batch.record(index),
+    score = scorer.rescore(values[index:])
+    [found] = scorer.explainer().explain(
+        values[index:],
+        counts[index:],
+        [batch.record(index)],
         scorer.rescore,
-        score=score,
+        scores=score,
         threshold=scorer.threshold,
-        flagged=score >= scorer.threshold and scorer.seen + index >= FIRST_ALERT_AFTER,
+        flagged=[float(score[0]) >= scorer.threshold and scorer.seen + index >= FIRST_ALERT_AFTER],
     )
+    return found

@@ -15,7 +15,7 @@ from anomalyai.key import exact_text
 from anomalyai.usual import Span, Usual
 from anomalyai.wording import as_it_came, noun, number, one_of, quoted, times
 
-__all__ = ["Actual", "Subject", "Wording", "actual_of", "habit_of", "word"]
+__all__ = ["Actual", "Layout", "Subject", "Wording", "actual_of", "habit_of", "word"]
 
 Actual = str | float | bool | None
 
@@ -32,30 +32,42 @@ NOTABLE_PART = 0.3
 """Contribution from which a field is called unusual though its own value is not."""
 
 
+class Layout:
+    """What the columns of feature rows and of counts say, by field."""
+
+    def __init__(self, columns: Sequence[Column], count_columns: Sequence[Column]) -> None:
+        self.columns = tuple(columns)
+        self.fields = tuple(dict.fromkeys(column.field for column in columns))
+        self._places: dict[str, list[tuple[str, int]]] = {field: [] for field in self.fields}
+        for j, column in enumerate(columns):
+            self._places[column.field].append((column.aspect, j))
+        self._counts = {(c.aspect, c.field, c.entity): j for j, c in enumerate(count_columns)}
+
+    def places(self, field: str, *aspects: str) -> list[int]:
+        """Return the columns of a field, those with one of the aspects if any are given."""
+        return [j for aspect, j in self._places[field] if not aspects or aspect in aspects]
+
+    def count(self, aspect: str, field: str, entity: str | None) -> int | None:
+        """Return the place of a count; None if there is no such count."""
+        return self._counts.get((aspect, field, entity))
+
+
 class Subject(msgspec.Struct, frozen=True):
     """A record with its feature row, float64 [columns], and counts, float64 [counts], and what they mean."""
 
     record: dict[str, Any]
     row: NDArray[np.float64]
     counts: NDArray[np.float64]
-    columns: Sequence[Column]
-    count_columns: Sequence[Column]
+    layout: Layout
 
     def places(self, field: str, *aspects: str) -> list[int]:
         """Return the columns of a field with one of the aspects and a value."""
-        return [
-            j
-            for j, column in enumerate(self.columns)
-            if column.field == field and column.aspect in aspects and np.isfinite(self.row[j])
-        ]
+        return [j for j in self.layout.places(field, *aspects) if math.isfinite(self.row[j])]
 
     def known(self, aspect: str, field: str, entity: str | None = None) -> float:
         """Return a count; NaN where it is not known."""
-        wanted = Column(field, aspect, entity)
-        return next(
-            (float(n) for n, found in zip(self.counts, self.count_columns, strict=True) if found == wanted),
-            math.nan,
-        )
+        place = self.layout.count(aspect, field, entity)
+        return math.nan if place is None else float(self.counts[place])
 
 
 class Wording(NamedTuple):
@@ -73,7 +85,7 @@ class Wording(NamedTuple):
 
 def word(field: str, part: float, subject: Subject, usual: Usual) -> Wording:
     """Word what is to be said of a field whose contribution to the score is `part`."""
-    is_number = any(c.aspect == "value" for c in subject.columns if c.field == field)
+    is_number = bool(subject.layout.places(field, "value"))
     actual = actual_of(field, subject.record, is_number)
     if is_number:
         return _number(field, part, subject, usual, actual)
@@ -106,17 +118,14 @@ def _plain(text: str, expected: float | None, actual: Actual, stands_out: bool =
 def _number(field: str, part: float, subject: Subject, usual: Usual, actual: Actual) -> Wording:
     values = subject.places(field, "value")
     if not values:
-        span = next(
-            (usual.span(j) for j, c in enumerate(subject.columns) if (c.field, c.aspect) == (field, "value")),
-            None,
-        )
+        span = usual.span(subject.layout.places(field, "value")[0])
         return _plain(f"{field} is missing", span.middle if span else None, None)
     value, span = float(subject.row[values[0]]), usual.span(values[0])
     place = _telling_deviation(field, subject, usual)
     if place is not None:
         habit = habit_of(value, float(subject.row[place]))
         outside = span is None or not span.low <= value <= span.high
-        whose = f"this {noun(subject.columns[place].entity or '')}'s usual {number(habit)}"
+        whose = f"this {noun(subject.layout.columns[place].entity or '')}'s usual {number(habit)}"
         if value > 0.0 and habit > 0.0 and not 1.0 / TELLING_RATIO < value / habit < TELLING_RATIO:
             text = f"{field} {as_it_came(value)} is {times(value / habit)} {whose}"
             return _plain(text, habit, actual)
@@ -134,7 +143,7 @@ def _telling_deviation(field: str, subject: Subject, usual: Usual) -> int | None
     known = [
         j
         for j in subject.places(field, "deviation")
-        if not subject.known("events", field, subject.columns[j].entity) < MIN_EVENTS
+        if not subject.known("events", field, subject.layout.columns[j].entity) < MIN_EVENTS
     ]
     best = max(known, key=lambda j: usual.distance(j, float(subject.row[j])), default=None)
     if best is None:
@@ -166,7 +175,7 @@ def _value(field: str, part: float, subject: Subject, usual: Usual, actual: str 
         return _plain(f"{shown} {what}", None, actual, stands_out=False)
     place = max(telling, key=lambda j: usual.distance(j, float(subject.row[j])))
     ratio = number(math.exp(min(float(subject.row[place]), 600.0)))
-    if subject.columns[place].aspect == "burst":
+    if subject.layout.columns[place].aspect == "burst":
         return _plain(f"{shown} is active at {ratio} times its usual pace", None, actual)
     what = f"comes once in {ratio} records"
     return Wording(f"{shown} {what}", f"with {shown}, which {what}", None, actual)

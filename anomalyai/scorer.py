@@ -94,7 +94,7 @@ class Scorer:
         score = self.rarity(values, raw)
         number = self.seen + np.arange(batch.n)
         flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
-        why = self._why(batch, values, counts, score, np.flatnonzero(flagged)) if explained else {}
+        why = self.why(batch, values, counts, score, np.flatnonzero(flagged)) if explained else {}
         warming = np.full(batch.n, not self.is_mature)
         result = ScoredBatch(
             first_seq=batch.first_seq,
@@ -170,7 +170,7 @@ class Scorer:
         typical = self.ensemble.density.median
         return Explainer(self.features.columns, self.features.counts, typical, self.reservoir.rows)
 
-    def _why(
+    def why(
         self,
         batch: RecordBatch,
         values: NDArray[np.float64],
@@ -181,19 +181,21 @@ class Scorer:
         """Return why each of the flagged places in the batch was, by place."""
         if not len(flagged):
             return {}
-        explainer, threshold = self.explainer(), self.threshold
-        return {
-            int(i): explainer.explain(
-                values[i],
-                counts[i],
-                batch.record(int(i)),
+        explainer = self.explainer()
+        found: dict[int, Explanation] = {}
+        for start in range(0, len(flagged), explainer.records_at_once):
+            places = flagged[start : start + explainer.records_at_once]
+            why = explainer.explain(
+                values[places],
+                counts[places],
+                [batch.record(int(i)) for i in places],
                 self.rescore,
-                score=float(score[i]),
-                threshold=threshold,
-                flagged=True,
+                scores=score[places],
+                threshold=self.threshold,
+                flagged=[True] * len(places),
             )
-            for i in flagged
-        }
+            found.update(zip(places.tolist(), why, strict=True))
+        return found
 
     def _alert(self, batch: RecordBatch, i: int, why: Explanation) -> Alert:
         seq = batch.first_seq + i

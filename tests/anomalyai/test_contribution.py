@@ -11,13 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anomalyai.contribution import MAX_PROBES, contributions
+from anomalyai.contribution import MAX_CELLS, MAX_PROBES, Rescore, Splitter
 
 Rows = NDArray[np.float64]
 
 
 def singles(count: int) -> list[NDArray[np.int64]]:
     return [np.array([j]) for j in range(count)]
+
+
+def contributions(row: Rows, typical: Rows, groups: list[NDArray[np.int64]], score: Rescore) -> Rows:
+    """Split the score of one row."""
+    return Splitter(groups, len(row)).split(row[None, :], typical, score)[0]
 
 
 def tangled(rows: Rows) -> Rows:
@@ -95,3 +100,26 @@ def test_equal_rows_have_equal_parts() -> None:
     row = np.random.default_rng(1).normal(size=20)
     first = contributions(row, np.zeros(20), singles(20), score)
     assert np.array_equal(first, contributions(row, np.zeros(20), singles(20), score))
+
+
+def test_rows_are_split_as_they_would_be_alone() -> None:
+    rows = np.random.default_rng(2).normal(size=(7, 20))
+    splitter = Splitter(singles(20), 20)
+    together = splitter.split(rows, np.zeros(20), tangled)
+    assert together.shape == (7, 20)
+    for row, parts in zip(rows, together, strict=True):
+        assert np.array_equal(splitter.split(row[None, :], np.zeros(20), tangled)[0], parts)
+
+
+def test_memory_is_bounded() -> None:
+    for count in (1, 20, 512):
+        asked = 0
+
+        def counted(rows: Rows) -> Rows:
+            nonlocal asked
+            asked = rows.size
+            return rows.sum(axis=1)
+
+        splitter = Splitter(singles(count), count)
+        splitter.split(np.ones((splitter.records_at_once, count)), np.zeros(count), counted)
+        assert asked <= MAX_CELLS

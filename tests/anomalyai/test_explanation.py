@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,29 +57,28 @@ def explained(
         place = next(j for j, c in enumerate(COLUMNS) if (c.aspect, c.field) == (aspect, field))
         row[place] = value
     explainer = Explainer(COLUMNS, COUNTS, TYPICAL, clean())
-    return explainer.explain(
-        row,
-        np.array(counts),
-        {**RECORD, **(record or {})},
-        distance,
-        score=float(distance(row[None, :])[0]),
-        threshold=3.0,
-        flagged=True,
+    return one(explainer, row, np.array(counts), {**RECORD, **(record or {})}, distance)
+
+
+def one(
+    explainer: Explainer,
+    row: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    record: dict[str, Any],
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> Explanation:
+    """Explain one record against a threshold of 3."""
+    rows, found = row[None, :], score(row[None, :])
+    [why] = explainer.explain(
+        rows, counts[None, :], [record], score, scores=found, threshold=3.0, flagged=[bool(found[0] >= 3.0)]
     )
+    return why
 
 
 def plainly(row: NDArray[np.float64], columns: tuple[Column, ...], record: dict[str, Any]) -> Explanation:
     """Explain a row whose columns add up, 0 being usual."""
     explainer = Explainer(columns, (), np.zeros(len(columns)), np.zeros((50, len(columns))))
-    return explainer.explain(
-        row,
-        np.empty(0),
-        record,
-        lambda rows: rows.sum(axis=1),
-        score=float(row.sum()),
-        threshold=3.0,
-        flagged=bool(row.sum() >= 3.0),
-    )
+    return one(explainer, row, np.empty(0), record, lambda rows: rows.sum(axis=1))
 
 
 def only(explanation: Explanation) -> Reason:
@@ -160,9 +160,7 @@ def test_a_nested_field_is_found() -> None:
 
 def test_without_clean_rows_or_a_reason_there_is_still_a_sentence() -> None:
     explainer = Explainer(COLUMNS, COUNTS, TYPICAL, np.empty((0, len(COLUMNS))))
-    found = explainer.explain(
-        TYPICAL, np.full(len(COUNTS), np.nan), RECORD, distance, score=0.0, threshold=3.0, flagged=False
-    )
+    found = one(explainer, TYPICAL, np.full(len(COUNTS), np.nan), RECORD, distance)
     assert len(found.reasons) == 1
     assert sum(reason.share for reason in found.reasons) == pytest.approx(1.0)
     assert found.summary
