@@ -18,17 +18,20 @@ from stream.runtime import Runtime
 from stream.settings import Engine, Settings
 
 PRODUCERS = ("a", "b")
+ODD_EVERY = 10
+"""Batches from one odd amount to the next: few enough, and late enough, that none becomes usual."""
 
 
 def crash_records(producer: str, batch: int) -> list[dict[str, Any]]:
-    """Return the records of a batch: 1 to 25 of them, one in 40 of an odd amount."""
+    """Return the records of a batch: 1 to 25 of them, the first one of every `ODD_EVERY`th batch odd."""
     rng = np.random.default_rng([PRODUCERS.index(producer), batch])
+    odd = batch % ODD_EVERY == 0
     return [
         {
             "ts": 1_700_000_000.0 + batch + 0.01 * i,
             "key": f"{producer}/{batch}/{i}",
             "customer": f"c{int(rng.integers(10))}",
-            "amount": round(float(rng.normal(50, 5)) * (80 if rng.random() < 0.025 else 1), 2),
+            "amount": round(float(rng.normal(50, 5)) * (80 if odd and i == 0 else 1), 2),
         }
         for i in range(int(rng.integers(1, 26)))
     ]
