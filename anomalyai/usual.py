@@ -1,4 +1,4 @@
-"""What a feed's columns usually hold, from a sample of clean rows, looked at column by column as needed."""
+"""What a feed's columns usually hold, from a sample of clean rows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Span", "Usual"]
+
+QUANTILES = np.array([0.05, 0.5, 0.95])
 
 
 class Span(NamedTuple):
@@ -31,20 +33,30 @@ class Span(NamedTuple):
 
 
 class Usual:
-    """Spans of the columns of clean rows, float64 [m, columns]; computed once each."""
+    """Spans of the columns of clean rows, float64 [m, columns].
+
+    The quantiles interpolate linearly, as NumPy's do by default. All columns are sorted at once: a call of
+    `numpy.quantile` for each costs more than all the rest of an explanation.
+    """
 
     def __init__(self, clean: NDArray[np.float64]) -> None:
-        self._clean = clean
-        self._spans: dict[int, Span | None] = {}
+        columns = np.sort(np.where(np.isfinite(clean), clean, np.nan).T, axis=1)  # NaN comes last
+        known = np.count_nonzero(~np.isnan(columns), axis=1)
+        self._known = known > 0
+        if columns.size:
+            at = QUANTILES[:, None] * np.maximum(known - 1, 0)
+            below = at.astype(np.int64)
+            above = np.minimum(below + 1, np.maximum(known - 1, 0))
+            every = np.arange(len(columns))
+            low, high = columns[every, below], columns[every, above]
+            self._quantiles = low + (at - below) * (high - low)
 
     def span(self, column: int) -> Span | None:
         """Return a column's span; None where no clean row has a value."""
-        if column not in self._spans:
-            known = self._clean[:, column]
-            known = known[np.isfinite(known)]
-            quantiles = np.quantile(known, [0.05, 0.5, 0.95]) if len(known) else None
-            self._spans[column] = None if quantiles is None else Span(*(float(q) for q in quantiles))
-        return self._spans[column]
+        if not self._known[column]:
+            return None
+        low, middle, high = self._quantiles[:, column].tolist()
+        return Span(low, middle, high)
 
     def distance(self, column: int, value: float) -> float:
         """Return how far a value is from its column's middle, 0 where nothing is known."""
