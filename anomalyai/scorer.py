@@ -43,7 +43,7 @@ is absorbed through its many records that do not reach the alert threshold."""
 HELD_FACTOR, FLAGGED_FACTOR = 2.0, 4.0
 """Held and flagged records from which a block counts as a burst: multiples of what is expected, and one."""
 
-_PENDING = ("values", "voices", "raw", "flagged", "time_s")
+_PENDING = ("values", "voices", "raw", "score", "flagged", "time_s")
 
 
 class Scorer:
@@ -107,7 +107,7 @@ class Scorer:
             alerts=[self._alert(batch, i, found) for i, found in why.items()],
             explanations=list(why.values()),
         )
-        self._pending.append((values, voices, raw, flagged, batch.time_s))
+        self._pending.append((values, voices, raw, score, flagged, batch.time_s))
         self.flagged += int(np.count_nonzero(flagged))
         end = self.block_end
         self.seen += batch.n
@@ -128,13 +128,12 @@ class Scorer:
     def _learn(self) -> None:
         # once a block, since sums of floats depend on how they are cut
         self.promised += self.rate * self._flaggable(sum(len(part[0]) for part in self._pending))
-        values, voices, raw, flagged, time_s = (
+        values, voices, raw, score, flagged, time_s = (
             np.concatenate(parts) for parts in zip(*self._pending, strict=True)
         )
         self.flow.learn(time_s)
         self._pending.clear()
 
-        score = self.rarity(values, raw)
         held = score >= min(HELD_SCORE, self.threshold)
         counted = ~(held | flagged)
         counted[_usual_share(held & ~flagged, 10.0**-HELD_SCORE, HELD_FACTOR)] = True
@@ -236,9 +235,10 @@ class Scorer:
         self._recalibrate()
         waiting = self._pending[:]
         self._pending.clear()
-        for values, _, _, flagged, time_s in waiting:
+        for values, _, _, _, flagged, time_s in waiting:
             voices = self.ensemble.voices(values)
-            self._pending.append((values, voices, self.ensemble.combine(voices), flagged, time_s))
+            raw = self.ensemble.combine(voices)
+            self._pending.append((values, voices, raw, self.rarity(values, raw), flagged, time_s))
 
     def rename(self, schema: FeedSchema) -> None:
         """Take a schema that has at least the columns that are scored."""

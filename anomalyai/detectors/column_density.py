@@ -93,12 +93,10 @@ class ColumnDensity:
         columns
             Which columns to look at; returns float64 [n, len(columns)].
         """
-        distance = (values[:, columns] - self.median[columns]) / self.spread[columns]
-        distance = np.where(self.upper_only[columns], distance, np.abs(distance))
-        farthest = self._farthest[columns]
-        is_far = distance > FAR_FACTOR * farthest
-        ratio = np.where(is_far, distance, 1.0) / np.where(is_far, farthest, 1.0)
-        bound: NDArray[np.float64] = np.where(is_far, ratio**-FAR_POWER / (self._total[columns] + 1.0), 1.0)
+        bound = np.empty((len(values), len(columns)))
+        far_rows(
+            values, columns, self.median, self.spread, self.upper_only, self._farthest, self._total, bound
+        )
         return bound
 
     def learn_batch(self, values: NDArray[np.float64]) -> None:
@@ -143,6 +141,29 @@ def surprise_rows(values: Any, median: Any, spread: Any, upper_only: Any, table:
                 out[i, j] = 0.0
             else:
                 out[i, j] = table[j, bin_of(values[i, j], median[j], spread[j], upper_only[j])]
+
+
+@compiled
+def far_rows(
+    values: Any,
+    columns: Any,
+    median: Any,
+    spread: Any,
+    upper_only: Any,
+    farthest: Any,
+    total: Any,
+    bound: Any,
+) -> None:
+    """Fill `bound` with what `ColumnDensity.far_out` returns."""
+    for i in range(values.shape[0]):
+        for place in range(len(columns)):
+            j = columns[place]
+            distance = (values[i, j] - median[j]) / spread[j]
+            if not upper_only[j]:
+                distance = abs(distance)
+            bound[i, place] = 1.0
+            if distance > FAR_FACTOR * farthest[j]:  # never of a missing value
+                bound[i, place] = (distance / farthest[j]) ** -FAR_POWER / (total[j] + 1.0)
 
 
 @compiled

@@ -125,6 +125,7 @@ def test_closing_what_is_gone_already_is_no_error(pair: Pair) -> None:
     theirs.close()
     Transport(ours, 5.0).close()
     Transport(ours, 5.0).abort()
+    assert ours.fileno() >= 0, "the descriptor belongs to the server that accepted it"
 
 
 @pytest.mark.parametrize("key", ["gunicorn.socket", "werkzeug.socket"])
