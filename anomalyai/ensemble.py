@@ -18,7 +18,8 @@ however little the trees have seen; the sum would drown it. `far_out` bounds its
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,9 @@ from anomalyai.detectors.column_density import ColumnDensity
 from anomalyai.features import Column
 from anomalyai.moments import MemberMoments
 from anomalyai.training import TrainedModel
-from anomalyai.tree_group import TREE_SETS, TreeGroup, quartile_range, widened_range
+from anomalyai.tree_group import TREE_SETS, TREES, TreeGroup, quartile_range, widened_range
+from anomalyai.voice import add_up, hear_columns, hear_habits, hear_rarities
 
-SOFT_NATS = 4.0
 TREES_WEIGHT = 1.1
 FOREST_WEIGHT = 0.5
 MEMORY = 5_000.0
@@ -45,6 +46,36 @@ _SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 0.1, 0.1, 0.1])
 """Nats: a member that hardly ever moves is not blown up to the voice of one that does."""
 
 
+class Heard(NamedTuple):
+    """What the ensemble made of n rows: what each member says, and what it needs to learn them later.
+
+    `voices` is float64 [n, len(MEMBERS)] in nats, NaN of a member that is cold; `bins` uint8 [n, columns]
+    (`ColumnDensity.bins`), `tight` and `wide` are leaves (`TreeGroup.leaves`). The last three depend on
+    scales alone, so within a block they can be found again from the rows.
+    """
+
+    voices: NDArray[np.float64]
+    bins: NDArray[np.uint8]
+    tight: NDArray[np.uint16]
+    wide: NDArray[np.uint16]
+
+    def at(self, rows: NDArray[np.bool_]) -> Heard:
+        """Return what was heard of some of the rows, bool [n]."""
+        return Heard(self.voices[rows], self.bins[rows], self.tight[:, :, rows], self.wide[:, :, rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Heard]) -> Heard:
+        """Return what was heard of the rows of all parts, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.voices for part in parts]),
+            np.concatenate([part.bins for part in parts]),
+            np.concatenate([part.tight for part in parts], axis=2),
+            np.concatenate([part.wide for part in parts], axis=2),
+        )
+
+
 class Ensemble:
     """Scores feature rows; learns clean ones when told to."""
 
@@ -58,9 +89,8 @@ class Ensemble:
         self.density = ColumnDensity(np.array([aspect != "value" for aspect in aspects], dtype=np.bool_))
         self.typical_rarity: NDArray[np.float64] = np.zeros(len(columns))
         self.members = MemberMoments(len(MEMBERS))
-        coordinates = len(self._values) + len(self._rarities)
-        self.tight = TreeGroup(coordinates, seed=seed)
-        self.wide = TreeGroup(coordinates, seed=seed + TREE_SETS)
+        self.tight = TreeGroup(self._values, self._rarities, seed=seed)
+        self.wide = TreeGroup(self._values, self._rarities, seed=seed + TREE_SETS)
         self.weight = 0.0
         self.model: TrainedModel | None = None
 
@@ -69,39 +99,34 @@ class Ensemble:
         """Whether scales were taken, so that scores mean something."""
         return self.weight > 0.0
 
-    def _coordinates(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the trees see: numbers as they are, rarities as a share of 8 nats."""
-        rarities = np.clip(values[:, self._rarities] / 8.0, 0.0, 1.0)
-        return np.hstack([values[:, self._values], rarities])
-
-    def voices(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what each member says as it is, float64 [n, len(MEMBERS)] in nats; NaN while it is cold."""
-        out = np.full((len(values), len(MEMBERS)), np.nan)
+    def hear(self, values: NDArray[np.float64]) -> Heard:
+        """Return what each member says of feature rows, float64 [n, columns], as it is."""
+        voices = np.full((len(values), len(MEMBERS)), np.nan)
         if not self.is_warm:
-            return out
-        surprise = self.density.surprise(values)
+            nowhere = np.zeros((TREE_SETS, TREES, len(values)), dtype=np.uint16)
+            return Heard(voices, np.zeros(values.shape, dtype=np.uint8), nowhere, nowhere)
+        bins = self.density.bins(values)
+        heard = Heard(voices, bins, self.tight.leaves(values), self.wide.leaves(values))
         if len(self._values):
-            out[:, _COLUMNS] = row_sums(soften(surprise[:, self._values]))
+            hear_columns(bins, self.density.table, self._values, voices[:, _COLUMNS])
         if len(self._rarities):
-            rarer = values[:, self._rarities] - self.typical_rarity[self._rarities]
-            out[:, _RARITY] = row_sums(np.where(np.isfinite(rarer), rarer, 0.0))
+            hear_rarities(values, self.typical_rarity, self._rarities, voices[:, _RARITY])
         if len(self._habits):
-            out[:, _HABIT] = np.maximum(surprise[:, self._habits].max(axis=1), 0.0)
-        coordinates = self._coordinates(values)
-        for place, group in ((_TIGHT, self.tight), (_WIDE, self.wide)):
-            if group.is_warm:
-                out[:, place] = group.thinness(coordinates)
+            hear_habits(bins, self.density.table, self._habits, voices[:, _HABIT])
+        if self.tight.is_warm:
+            voices[:, _TIGHT] = self.tight.thinness(heard.tight)
+        if self.wide.is_warm:
+            voices[:, _WIDE] = self.wide.thinness(heard.wide)
         if self.model is not None:
-            out[:, _FOREST] = FOREST_NATS * np.log(self.model.score_batch(values))
-        return out
+            voices[:, _FOREST] = FOREST_NATS * np.log(self.model.score_batch(values))
+        return heard
 
     def combine(self, voices: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the raw score of the ensemble, float64 [n]: the weighted sum of the standardised voices."""
-        standardised = (voices - self.members.mean) / np.maximum(
-            np.sqrt(self.members.variance), _SPREAD_FLOORS
-        )
-        heard = np.where(np.isnan(standardised), 0.0, standardised)
-        return row_sums(heard * _WEIGHTS)
+        raw = np.empty(len(voices))
+        spread = np.maximum(np.sqrt(self.members.variance), _SPREAD_FLOORS)
+        add_up(voices, self.members.mean, spread, _WEIGHTS, raw)
+        return raw
 
     def far_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return -log10 of a bound on the probability of numbers this far out, float64 [n]; mostly 0."""
@@ -113,12 +138,10 @@ class Ensemble:
 
     def score_batch(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Score feature rows, float64 [n, columns] -> float64 [n]."""
-        return self.combine(self.voices(values))
+        return self.combine(self.hear(values).voices)
 
-    def learn_batch(
-        self, values: NDArray[np.float64], voices: NDArray[np.float64], clean: NDArray[np.bool_]
-    ) -> None:
-        """Learn rows, float64 [n, columns], and what the members said of them.
+    def learn_batch(self, values: NDArray[np.float64], heard: Heard, clean: NDArray[np.bool_]) -> None:
+        """Learn rows, float64 [n, columns], and what was heard of them.
 
         Scales and densities learn all that is given, which must include the usual share of rare rows: without
         it their tails would look rarer from block to block. Trees and usual rarities, which a burst fills
@@ -126,16 +149,15 @@ class Ensemble:
         """
         if not self.is_warm or not len(values):
             return
-        self.density.learn_batch(values)
-        self.members.learn(voices)
+        self.density.learn_bins(heard.bins)
+        self.members.learn(heard.voices)
         rows = values[clean]
         if not len(rows):
             return
         self.weight = self.weight * 0.5 ** (len(rows) / MEMORY) + len(rows)
         self._learn_rarity(rows, len(rows) / self.weight)
-        coordinates = self._coordinates(rows)
-        self.tight.learn_batch(coordinates)
-        self.wide.learn_batch(coordinates)
+        self.tight.learn_leaves(heard.tight[:, :, clean])
+        self.wide.learn_leaves(heard.wide[:, :, clean])
 
     def _learn_rarity(self, values: NDArray[np.float64], step: float) -> None:
         known = np.isfinite(values)
@@ -148,18 +170,16 @@ class Ensemble:
         self.density.learn_batch(rows)
         self.weight = float(len(rows))
         self._learn_rarity(rows, 1.0)
-        coordinates = self._coordinates(rows)
-        numbers = len(self._values)
-        self.tight.fit_range(coordinates, numbers, *widened_range(coordinates[:, :numbers]))
-        self.wide.fit_range(coordinates, numbers, *quartile_range(coordinates[:, :numbers]))
+        self.tight.fit_range(rows, widened_range)
+        self.wide.fit_range(rows, quartile_range)
         self.members = MemberMoments(len(MEMBERS))
-        self.members.learn(self.voices(rows))
+        self.members.learn(self.hear(rows).voices)
 
     def swap(self, model: TrainedModel, rows: NDArray[np.float64]) -> None:
         """Let a trained model join; clean rows, float64 [n, columns], tell what it usually says."""
         self.model = model
         if len(rows) and self.is_warm:
-            self.members.replace(_FOREST, self.voices(rows)[:, _FOREST])
+            self.members.replace(_FOREST, self.hear(rows).voices[:, _FOREST])
 
     def _parts(self) -> dict[str, Any]:
         return {"density": self.density, "members": self.members, "tight": self.tight, "wide": self.wide}
@@ -183,19 +203,3 @@ class Ensemble:
 
 def _places(aspects: list[str], *wanted: str) -> NDArray[np.int64]:
     return np.array([j for j, aspect in enumerate(aspects) if aspect in wanted], dtype=np.int64)
-
-
-def row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sum of every row, float64 [n], added from left to right.
-
-    NumPy's own sum takes another order of addition for one row than for many, so that the last bits of a
-    score would depend on how the stream was cut.
-    """
-    total: NDArray[np.float64] = np.cumsum(values, axis=1)[:, -1]
-    return total
-
-
-def soften(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Let surprise beyond `SOFT_NATS` grow like its logarithm, so that one field cannot drown all others."""
-    beyond = np.maximum(surprise - SOFT_NATS, 0.0)
-    return np.minimum(surprise, SOFT_NATS) + SOFT_NATS * np.log1p(beyond / SOFT_NATS)

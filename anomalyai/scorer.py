@@ -10,7 +10,8 @@ of which they learn as many as are expected of normal traffic and no more.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from anomalyai.alert import Alert, rfc3339, severity_of
 from anomalyai.block import longest_block, next_end
 from anomalyai.budget import AlertBudget
 from anomalyai.calibration import TailCalibrator
-from anomalyai.ensemble import Ensemble
+from anomalyai.ensemble import Ensemble, Heard
 from anomalyai.explanation import Explainer, Explanation
 from anomalyai.features import FeatureBuilder
 from anomalyai.flow import FlowRate
@@ -43,7 +44,20 @@ is absorbed through its many records that do not reach the alert threshold."""
 HELD_FACTOR, FLAGGED_FACTOR = 2.0, 4.0
 """Held and flagged records from which a block counts as a burst: multiples of what is expected, and one."""
 
-_PENDING = ("values", "voices", "raw", "score", "flagged", "time_s")
+
+class _Part(NamedTuple):
+    """Scored records that wait for their block's end to be learnt."""
+
+    values: NDArray[np.float64]
+    heard: Heard
+    raw: NDArray[np.float64]
+    score: NDArray[np.float64]
+    flagged: NDArray[np.bool_]
+    time_s: NDArray[np.float64]
+
+
+_KEPT = ("values", "raw", "score", "flagged", "time_s")
+"""What is written down of a part beside its voices; the rest of what was heard is found again."""
 
 
 class Scorer:
@@ -64,7 +78,7 @@ class Scorer:
         self.promised = 0.0
         self._longest_block = longest_block(len(self.column_names))
         self._training_state = "waiting"
-        self._pending: list[tuple[NDArray[Any], ...]] = []
+        self._pending: list[_Part] = []
 
     @property
     def block_end(self) -> int:
@@ -89,8 +103,8 @@ class Scorer:
     def process(self, batch: RecordBatch, *, explained: bool = True) -> ScoredBatch:
         """Score a batch that lies within one block; alerts are made if `explained`."""
         values, counts = self.features.describe_with_counts(batch)
-        voices = self.ensemble.voices(values)
-        raw = self.ensemble.combine(voices)
+        heard = self.ensemble.hear(values)
+        raw = self.ensemble.combine(heard.voices)
         score = self.rarity(values, raw)
         number = self.seen + np.arange(batch.n)
         flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
@@ -107,7 +121,7 @@ class Scorer:
             alerts=[self._alert(batch, i, found) for i, found in why.items()],
             explanations=list(why.values()),
         )
-        self._pending.append((values, voices, raw, score, flagged, batch.time_s))
+        self._pending.append(_Part(values, heard, raw, score, flagged, batch.time_s))
         self.flagged += int(np.count_nonzero(flagged))
         end = self.block_end
         self.seen += batch.n
@@ -127,10 +141,8 @@ class Scorer:
 
     def _learn(self) -> None:
         # once a block, since sums of floats depend on how they are cut
-        self.promised += self.rate * self._flaggable(sum(len(part[0]) for part in self._pending))
-        values, voices, raw, score, flagged, time_s = (
-            np.concatenate(parts) for parts in zip(*self._pending, strict=True)
-        )
+        self.promised += self.rate * self._flaggable(sum(len(part.values) for part in self._pending))
+        values, heard, raw, score, flagged, time_s = _joined(self._pending)
         self.flow.learn(time_s)
         self._pending.clear()
 
@@ -141,7 +153,7 @@ class Scorer:
         if self.ensemble.is_warm:
             self.calibrator.learn(raw[counted])
         clean = ~(held | flagged)
-        self.ensemble.learn_batch(values[counted], voices[counted], clean[counted])
+        self.ensemble.learn_batch(values[counted], heard.at(counted), clean[counted])
         self.reservoir.add(values[counted])
         before, self.clean = self.clean, self.clean + int(np.count_nonzero(clean))
         if _crosses_rescale(before, self.clean):
@@ -233,12 +245,11 @@ class Scorer:
         """Let a model score from the next record on; what waits to be learnt is heard again with it."""
         self.ensemble.swap(model, self.reservoir.rows)
         self._recalibrate()
-        waiting = self._pending[:]
-        self._pending.clear()
-        for values, _, _, _, flagged, time_s in waiting:
-            voices = self.ensemble.voices(values)
-            raw = self.ensemble.combine(voices)
-            self._pending.append((values, voices, raw, self.rarity(values, raw), flagged, time_s))
+        for place, part in enumerate(self._pending):
+            heard = self.ensemble.hear(part.values)
+            raw = self.ensemble.combine(heard.voices)
+            score = self.rarity(part.values, raw)
+            self._pending[place] = part._replace(heard=heard, raw=raw, score=score)
 
     def rename(self, schema: FeedSchema) -> None:
         """Take a schema that has at least the columns that are scored."""
@@ -247,7 +258,7 @@ class Scorer:
     def status(self) -> dict[str, Any]:
         """Return where scoring stands, ready for JSON; rates are shares of records."""
         flaggable = self._flaggable(self.seen)
-        pending = self._flaggable(sum(len(part[0]) for part in self._pending))
+        pending = self._flaggable(sum(len(part.values) for part in self._pending))
         return {
             "maturity": "mature" if self.is_mature else "warming_up",
             "seen": self.seen,
@@ -275,8 +286,9 @@ class Scorer:
         for prefix, part in self._parts().items():
             state.update({f"{prefix}/{name}": value for name, value in part.state().items()})
         if self._pending:
-            columns = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
-            state.update({f"pending/{name}": array for name, array in zip(_PENDING, columns, strict=True)})
+            waiting = _joined(self._pending)
+            state.update({f"pending/{name}": getattr(waiting, name) for name in _KEPT})
+            state["pending/voices"] = waiting.heard.voices
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -291,7 +303,9 @@ class Scorer:
             )
         self._pending.clear()
         if state["pending"]:
-            self._pending.append(tuple(state[f"pending/{name}"] for name in _PENDING))
+            kept = {name: state[f"pending/{name}"] for name in _KEPT}
+            heard = self.ensemble.hear(kept["values"])._replace(voices=state["pending/voices"])
+            self._pending.append(_Part(heard=heard, **kept))
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -301,6 +315,14 @@ class Scorer:
             "reservoir": self.reservoir,
             "flow": self.flow,
         }
+
+
+def _joined(parts: Sequence[_Part]) -> _Part:
+    """Return the records of all parts, one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    kept = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _KEPT}
+    return _Part(heard=Heard.joined([part.heard for part in parts]), **kept)
 
 
 def _crosses_rescale(before: int, after: int) -> bool:

@@ -5,11 +5,13 @@ One ensemble of 25 trees depends heavily on its seed; the mean of the logarithms
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai.detectors.compilation import compiled
 from anomalyai.detectors.half_space_trees import HalfSpaceTrees
 
 TREE_SETS = 3
@@ -17,25 +19,40 @@ TREES = 25
 WINDOW = 1_000
 WIDENING = 0.5
 QUARTILE_WIDENING = 5.0
+RARITY_NATS = 8.0
+"""Rarities are seen as shares of this, and larger ones as this."""
 
 Range = tuple[NDArray[np.float64], NDArray[np.float64]]
+RangeOf = Callable[[NDArray[np.float64]], Range]
 
 
 class TreeGroup:
-    """Ensembles of half-space trees on `n_features` coordinates, scaled to [0, 1] by a fixed range."""
+    """Ensembles of half-space trees on some columns of feature rows, scaled to [0, 1] by a fixed range.
 
-    def __init__(self, n_features: int, seed: int) -> None:
-        self.n_features = n_features
+    Where a row falls depends on the range and the trees alone: its leaves are sought once, uint16
+    [TREE_SETS, TREES, n], to be scored at once and learnt later.
+
+    Parameters
+    ----------
+    numbers, rarities
+        Places of the columns: numbers, whose range `fit_range` takes, and rarities in nats.
+    seed
+        Fixes the trees.
+    """
+
+    def __init__(self, numbers: NDArray[np.int64], rarities: NDArray[np.int64], seed: int) -> None:
+        self.numbers = numbers
+        self.places = np.concatenate([numbers, rarities])
         self.seed = seed
-        self.low: NDArray[np.float64] = np.zeros(n_features)
-        self.span: NDArray[np.float64] = np.ones(n_features)
+        self.low: NDArray[np.float64] = np.zeros(len(self.places))
+        self.span: NDArray[np.float64] = np.full(len(self.places), RARITY_NATS)
         self.sets = self._new_sets()
 
     def _new_sets(self) -> list[HalfSpaceTrees]:
-        if self.n_features == 0:
+        if not len(self.places):
             return []
         return [
-            HalfSpaceTrees(self.n_features, n_trees=TREES, window_size=WINDOW, seed=self.seed + place)
+            HalfSpaceTrees(len(self.places), n_trees=TREES, window_size=WINDOW, seed=self.seed + place)
             for place in range(TREE_SETS)
         ]
 
@@ -44,35 +61,33 @@ class TreeGroup:
         """Whether a full window was learnt."""
         return bool(self.sets) and self.sets[0].is_warm
 
-    def _scaled(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-        scaled = np.clip((coordinates - self.low) / self.span, 0.0, 1.0)
-        return np.ascontiguousarray(np.where(np.isnan(scaled), 0.0, scaled))
+    def leaves(self, values: NDArray[np.float64]) -> NDArray[np.uint16]:
+        """Return where feature rows, float64 [n, columns], fall; a missing value counts as the lowest."""
+        scaled = np.empty((len(values), len(self.places)))
+        scale_rows(values, self.places, self.low, self.span, scaled)
+        leaves = np.empty((TREE_SETS, TREES, len(values)), dtype=np.uint16)
+        for place, trees in enumerate(self.sets):
+            leaves[place] = trees.leaves(scaled)
+        return leaves
 
-    def thinness(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the mean over the ensembles of -ln(mass), float64 [n], for float64 [n, n_features]."""
-        scaled = self._scaled(coordinates)
-        total = np.zeros(len(coordinates))
-        for trees in self.sets:
-            total -= np.log(np.maximum(1.0 - trees.score_batch(scaled), 1e-7))
+    def thinness(self, leaves: NDArray[np.uint16]) -> NDArray[np.float64]:
+        """Return the mean over the ensembles of -ln(mass), float64 [n]."""
+        total = np.zeros(leaves.shape[2])
+        for place, trees in enumerate(self.sets):
+            total -= np.log(np.maximum(1.0 - trees.score_leaves(leaves[place]), 1e-7))
         return total / len(self.sets)
 
-    def learn_batch(self, coordinates: NDArray[np.float64]) -> None:
-        """Learn clean rows, float64 [n, n_features]."""
-        scaled = self._scaled(coordinates)
-        for trees in self.sets:
-            trees.learn_batch(scaled)
+    def learn_leaves(self, leaves: NDArray[np.uint16]) -> None:
+        """Learn clean rows by where they fell."""
+        for place, trees in enumerate(self.sets):
+            trees.learn_leaves(leaves[place])
 
-    def fit_range(
-        self,
-        coordinates: NDArray[np.float64],
-        numbers: int,
-        low: NDArray[np.float64],
-        span: NDArray[np.float64],
-    ) -> None:
-        """Take the range of the first `numbers` coordinates and start anew from rows; the rest is in 0..1."""
-        self.low[:numbers], self.span[:numbers] = low, span
+    def fit_range(self, values: NDArray[np.float64], range_of: RangeOf) -> None:
+        """Take the range of the numbers in feature rows, float64 [n, columns], and learn these rows anew."""
+        numbers = len(self.numbers)
+        self.low[:numbers], self.span[:numbers] = range_of(values[:, self.numbers])
         self.sets = self._new_sets()
-        self.learn_batch(coordinates)
+        self.learn_leaves(self.leaves(values))
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
@@ -80,7 +95,7 @@ class TreeGroup:
         return {"low": self.low, "span": self.span, **sets}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take a state of as many coordinates."""
+        """Take a state of as many columns."""
         self.low, self.span = state["low"], state["span"]
         self.sets = [HalfSpaceTrees.loads(state[f"set{place}"]) for place in range(len(self.sets))]
 
@@ -113,3 +128,12 @@ def quartile_range(rows: NDArray[np.float64]) -> Range:
 def _widened(low: float, high: float, share: float) -> tuple[float, float]:
     reach = share * (high - low) if high > low else 0.5 * max(abs(high), 1.0)
     return low - reach, high - low + 2.0 * reach
+
+
+@compiled
+def scale_rows(values: Any, places: Any, low: Any, span: Any, out: Any) -> None:
+    """Write the columns at `places`, from `low` to `low + span` scaled to 0..1, to `out` [n, places]."""
+    for i in range(out.shape[0]):
+        for j in range(len(places)):
+            share = (values[i, places[j]] - low[j]) / span[j]
+            out[i, j] = min(share, 1.0) if share > 0.0 else 0.0  # a missing one is not above

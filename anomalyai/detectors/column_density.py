@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from anomalyai.detectors.compilation import compiled
 
-BINS = 256
 STEP = 0.06
 """Width of a bin on the scale of log(1 + distance): the last one starts at 4 million spreads."""
+
+BINS, MISSING = 256, 255
+"""Bins are bytes, and the last one is where missing values are put: no mass, no surprise."""
 
 PSEUDO_RECORDS = 1.0
 
@@ -32,6 +34,15 @@ FAR_POWER = 1.5
 FAR_MIDDLE, FAR_SPREAD_SHARE = 7, 0.25
 """Only columns with this share of their values beyond this bin (half a spread) know what is far: in a column
 that hardly ever leaves its middle every other value is far from it."""
+
+EDGES = np.exp(STEP * np.arange(BINS))
+"""1 + distance at which each bin begins."""
+
+CELL_BITS, OCTAVES = 7, 23
+_CELLS = np.ldexp(1.0 + np.arange(1 << CELL_BITS) / (1 << CELL_BITS), np.arange(OCTAVES)[:, None]).ravel()
+FIRST_BIN = (np.searchsorted(EDGES[:MISSING], _CELLS, side="right") - 1).astype(np.uint8)
+"""The bin in which each of 128 cells an octave begins: a cell is narrower than a bin, so that what lies in it
+is in this bin or the next, and no logarithm has to be taken."""
 
 
 class ColumnDensity:
@@ -73,11 +84,23 @@ class ColumnDensity:
         self.mass[:] = 0.0
         self._refresh()
 
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """The surprise in nats of each bin, float64 [columns, BINS]."""
+        return self._table
+
+    def bins(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Return the bins of the values' distances, uint8 [n, columns], for float64 [n, columns].
+
+        They depend on the scale alone, so that what was scored can be learnt later without a second look.
+        """
+        out = np.empty(values.shape, dtype=np.uint8)
+        bin_rows(values, self.median, self.spread, self.upper_only, out)
+        return out
+
     def surprise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the surprise in nats, float64 [n, columns]; 0 on average and where missing."""
-        out = np.empty(values.shape)
-        surprise_rows(values, self.median, self.spread, self.upper_only, self._table, out)
-        return out
+        return self._table[np.arange(len(self.median)), self.bins(values)]
 
     def far_out(self, values: NDArray[np.float64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return a bound on the probability of values this far out, 1 where near or missing.
@@ -101,8 +124,12 @@ class ColumnDensity:
 
     def learn_batch(self, values: NDArray[np.float64]) -> None:
         """Learn clean rows, float64 [n, columns]; missing values are skipped."""
-        self.mass *= 0.5 ** (len(values) / self.half_life)
-        add_rows(values, self.median, self.spread, self.upper_only, self.mass)
+        self.learn_bins(self.bins(values))
+
+    def learn_bins(self, bins: NDArray[np.uint8]) -> None:
+        """Learn clean rows by their bins, uint8 [n, columns]."""
+        self.mass *= 0.5 ** (len(bins) / self.half_life)
+        add_bins(bins, self.mass)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -125,22 +152,23 @@ class ColumnDensity:
 
 
 @compiled
-def bin_of(value: Any, median: Any, spread: Any, upper_only: Any) -> Any:
-    """Return the bin of a value's distance."""
-    distance = (value - median) / spread
-    distance = max(distance, 0.0) if upper_only else abs(distance)
-    return min(int(np.log1p(distance) / STEP), BINS - 1)
-
-
-@compiled
-def surprise_rows(values: Any, median: Any, spread: Any, upper_only: Any, table: Any, out: Any) -> None:
-    """Fill `out` with the surprise of every value."""
+def bin_rows(values: Any, median: Any, spread: Any, upper_only: Any, out: Any) -> None:
+    """Fill `out` with the bin of every value's distance."""
+    bits = np.empty(1)
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
-            if np.isnan(values[i, j]):
-                out[i, j] = 0.0
+            distance = (values[i, j] - median[j]) / spread[j]
+            if np.isnan(distance):
+                out[i, j] = MISSING
+                continue
+            distance = max(distance, 0.0) if upper_only[j] else abs(distance)
+            bits[0] = 1.0 + distance
+            if bits[0] >= EDGES[MISSING - 1]:
+                out[i, j] = MISSING - 1
             else:
-                out[i, j] = table[j, bin_of(values[i, j], median[j], spread[j], upper_only[j])]
+                cell = (bits.view(np.int64)[0] >> (52 - CELL_BITS)) - (1023 << CELL_BITS)
+                first = FIRST_BIN[cell]
+                out[i, j] = first + np.uint8(bits[0] >= EDGES[first + 1])
 
 
 @compiled
@@ -167,12 +195,12 @@ def far_rows(
 
 
 @compiled
-def add_rows(values: Any, median: Any, spread: Any, upper_only: Any, mass: Any) -> None:
-    """Count the distances of clean rows."""
-    for i in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            if not np.isnan(values[i, j]):
-                mass[j, bin_of(values[i, j], median[j], spread[j], upper_only[j])] += 1.0
+def add_bins(bins: Any, mass: Any) -> None:
+    """Count the bins of clean rows; what is missing has no mass."""
+    for i in range(bins.shape[0]):
+        for j in range(bins.shape[1]):
+            mass[j, bins[i, j]] += 1.0
+    mass[:, MISSING] = 0.0
 
 
 @compiled
@@ -184,8 +212,8 @@ def tabulate(mass: Any, table: Any) -> None:
     growth = np.exp(STEP)
     for j in range(mass.shape[0]):
         last = -1
-        for b in range(BINS):
-            lower = np.exp(b * STEP)
+        for b in range(MISSING):
+            lower = EDGES[b]
             last += 1
             pooled_mass[last] = mass[j, b] + PSEUDO_RECORDS * (1.0 - 1.0 / growth) / lower
             pooled_width[last] = lower * (growth - 1.0)
@@ -207,5 +235,5 @@ def tabulate(mass: Any, table: Any) -> None:
                 table[j, b] = surprise
                 mean += mass[j, b] * surprise / max(total, 1e-9)
                 b += 1
-        for b in range(BINS):
+        for b in range(MISSING):
             table[j, b] -= mean

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anomalyai import state
+from anomalyai.detectors import half_space_trees_leaf as leaf_kernel
 from anomalyai.detectors.half_space_trees_kernel import SIZE_LIMIT, advance, tabulate
 from anomalyai.detectors.half_space_trees_shape import Limits, TreeShapes, build_shapes
 from anomalyai.errors import StateError
@@ -134,6 +135,45 @@ class HalfSpaceTrees:
     def learn_batch(self, X: ArrayLike, learn: NDArray[np.bool_] | None = None) -> None:
         """Learn the rows of X [n, n_features], leaving out those where `learn` [n] is False."""
         self.score_learn_batch(X, learn)
+
+    def leaves(self, X: ArrayLike) -> NDArray[np.uint16]:
+        """Return the leaf of each row of X [n, n_features] in each tree, uint16 [n_trees, n].
+
+        They depend on the trees alone, so that rows scored by `score_leaves` can be learnt later by
+        `learn_leaves` without a second walk. No value may be missing (NaN).
+        """
+        rows = self._rows(X)
+        if np.isnan(rows).any():
+            raise ValueError(
+                "expected rows without missing values, since the walk of one that lacks a feature depends on "
+                "what was learnt in between: use score_batch and learn_batch"
+            )
+        leaves = np.empty((self.n_trees, len(rows)), dtype=np.uint16)
+        shapes = self._shapes
+        leaf_kernel.seek(
+            rows.reshape(-1), self.n_features, shapes.features, shapes.thresholds, 1 << self.height, leaves
+        )
+        return leaves
+
+    def score_leaves(self, leaves: NDArray[np.uint16]) -> NDArray[np.float64]:
+        """Return what `score_batch` returns for the rows that reach these leaves, [n]."""
+        scores = np.zeros(leaves.shape[1], dtype=np.float64)
+        if self.is_warm:
+            max_score = float(self.n_trees) * float(self.window_size) * float((2 << self.height) - 1)
+            leaf_kernel.sum_scores(leaves, self._table, 1 << self.height, max_score, scores)
+        return scores
+
+    def learn_leaves(self, leaves: NDArray[np.uint16]) -> None:
+        """Do what `learn_batch` does with the rows that reach these leaves."""
+        self._counter = leaf_kernel.count(
+            np.ascontiguousarray(leaves),
+            self._current,
+            self._reference,
+            self._table,
+            1 << self.height,
+            self._counter,
+            self.window_size,
+        )
 
     def dumps(self) -> bytes:
         """Return parameters and masses as bytes; equal states give equal bytes."""

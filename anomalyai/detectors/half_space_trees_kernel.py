@@ -116,7 +116,7 @@ def _guided_leaf(
 
 
 @compiled
-def _descend(
+def descend(
     values: NDArray[np.float64],
     row: int,
     width: int,
@@ -158,7 +158,7 @@ def _run_tree(
         nodes[i] = 1
     reached = 1
     while reached < n_leaves:
-        _descend(values, start * width, width, features, thresholds, base, nodes, n_rows)
+        descend(values, start * width, width, features, thresholds, base, nodes, n_rows)
         reached *= 2
     to_leaf = np.uint64(base) - np.uint64(n_leaves)  # wraps round, and back again below
     if any_missing:
@@ -219,7 +219,7 @@ def _is_filled(reference: NDArray[np.uint32], n_leaves: int) -> bool:
 
 
 @compiled
-def _pivot(current: NDArray[np.uint32], reference: NDArray[np.uint32]) -> None:
+def pivot(current: NDArray[np.uint32], reference: NDArray[np.uint32]) -> None:
     """Make the running window's masses the reference, and begin a new window."""
     for leaf in range(len(current)):
         reference[leaf] = current[leaf]
@@ -279,7 +279,7 @@ def advance(
             for i in range(start, stop):
                 scores[i] = 1.0 - scores[i] / max_score
         if counter == window_size:
-            _pivot(current, reference)
+            pivot(current, reference)
             tabulate(reference, n_leaves, SIZE_LIMIT * window_size, table)
             warm = True
             counter = 0

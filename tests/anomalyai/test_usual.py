@@ -9,7 +9,7 @@ from anomalyai.usual import QUANTILES, Usual
 
 def test_spans_are_the_quantiles_that_numpy_gives_of_what_is_known() -> None:
     rng = np.random.default_rng(3)
-    clean = rng.normal(size=(501, 4)) ** 3
+    clean = (rng.normal(size=(501, 4)) ** 3).astype(np.float32).astype(np.float64)
     clean[rng.random(clean.shape) < 0.3] = np.nan
     clean[7, 1] = np.inf
     clean[:, 2] = np.nan

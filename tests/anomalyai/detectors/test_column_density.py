@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anomalyai.detectors.column_density import FAR_FACTOR, FAR_POWER, ColumnDensity
+from anomalyai.detectors.column_density import FAR_FACTOR, FAR_POWER, MISSING, STEP, ColumnDensity
 
 
 def density(values: NDArray[np.float64], upper_only: bool = False) -> ColumnDensity:
@@ -60,3 +60,24 @@ def test_a_column_that_hardly_moves_does_not_know_what_is_far(values: NDArray[np
     found = density(values)
     assert found.far_out(np.array([[1e9]]), np.array([0]))[0, 0] == 1.0
     assert np.isfinite(found.surprise(np.array([[1e9]]))).all()
+
+
+def test_bins_are_those_of_the_logarithm_of_the_distance() -> None:
+    found = ColumnDensity(np.array([False]))
+    edges = np.expm1(STEP * np.arange(1, MISSING))
+    distances = np.r_[
+        0.0, edges * (1.0 - 1e-12), edges * (1.0 + 1e-12), np.geomspace(1e-9, 1e300, 5_000), np.inf
+    ]
+    bins = found.bins(distances[:, None])[:, 0]
+    expected = np.minimum(np.log1p(np.minimum(distances, 1e300)) / STEP, MISSING - 1).astype(np.uint8)
+    assert np.array_equal(bins, expected)
+    assert found.bins(np.array([[np.nan], [-1.0]]))[:, 0].tolist() == [MISSING, int(np.log(2.0) / STEP)]
+
+
+def test_missing_values_leave_no_trace() -> None:
+    values = np.random.default_rng(0).normal(size=(500, 1))
+    with_gaps, without = density(values[:, 0]), density(values[:, 0])
+    with_gaps.learn_batch(np.vstack([values, np.full((500, 1), np.nan)]))
+    without.learn_batch(np.vstack([values, values[:0]]))
+    assert with_gaps.mass.sum() < without.mass.sum()  # decayed by as many records as came
+    assert with_gaps.mass.sum() == pytest.approx(500 * 0.5 ** (1_000 / 50_000) + 500, rel=1e-9)

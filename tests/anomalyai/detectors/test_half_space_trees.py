@@ -296,3 +296,24 @@ def test_repr_names_the_parameters() -> None:
     assert repr(HalfSpaceTrees(2, seed=3)) == (
         "HalfSpaceTrees(n_features=2, n_trees=25, height=8, window_size=250, limits=(0.0, 1.0), seed=3)"
     )
+
+
+def test_leaves_score_and_learn_as_the_rows_do() -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.random((1_700, 4))
+    by_rows, by_leaves = (HalfSpaceTrees(4, n_trees=7, height=5, window_size=150, seed=3) for _ in range(2))
+    for start in range(0, 1_700, 170):
+        part = rows[start : start + 170]
+        leaves = by_leaves.leaves(part)
+        assert leaves.shape == (7, 170)
+        assert np.array_equal(by_leaves.score_leaves(leaves), by_rows.score_batch(part))
+        learnt = rng.random(170) < 0.8
+        by_rows.learn_batch(part, learnt)
+        by_leaves.learn_leaves(leaves[:, learnt])
+        assert by_leaves.dumps() == by_rows.dumps()
+    assert by_leaves.is_warm
+
+
+def test_a_row_that_lacks_a_feature_has_no_leaf_of_its_own() -> None:
+    with pytest.raises(ValueError, match="missing"):
+        HalfSpaceTrees(2).leaves([[0.5, np.nan]])
