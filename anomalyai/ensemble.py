@@ -39,11 +39,23 @@ MEMORY = 5_000.0
 FOREST_NATS = 10.244770920116851
 """c(256) of Liu, Ting & Zhou (2008), the usual path length: path lengths are -c * log2(score), in bits."""
 
-MEMBERS = ("columns", "rarity", "habit", "tight trees", "wide trees", "forest")
-_COLUMNS, _RARITY, _HABIT, _TIGHT, _WIDE, _FOREST = range(len(MEMBERS))
-_WEIGHTS = np.array([1.0, 1.0, 1.0, TREES_WEIGHT, TREES_WEIGHT, FOREST_WEIGHT])
-_SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 0.1, 0.1, 0.1])
+MEMBERS = ("columns", "rarity", "habit", "behaviour", "tight trees", "wide trees", "forest")
+_COLUMNS, _RARITY, _HABIT, _BEHAVIOUR, _TIGHT, _WIDE, _FOREST = range(len(MEMBERS))
+_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, TREES_WEIGHT, TREES_WEIGHT, FOREST_WEIGHT])
+_SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1])
 """Nats: a member that hardly ever moves is not blown up to the voice of one that does."""
+
+
+FAR_VALUES, FAR_OTHERS = 0.5, 0.25
+"""Shares of the promised alerts that numbers far out of the feed's range, and quantities far from an entity's
+habit or behaviour, may raise at most."""
+
+RARITIES = ("rarity", "presence")
+MOMENTARY = ("apart", "pause", "away", "novelty", "speed")
+LASTING = ("burst", "surge", "own hour")
+"""Aspects of behaviour: of lasting ones many records in a row are as far out as the first."""
+
+BEHAVIOUR = (*MOMENTARY, *LASTING)
 
 
 class Heard(NamedTuple):
@@ -84,8 +96,10 @@ class Ensemble:
         self.seed = seed
         aspects = [column.aspect for column in columns]
         self._values = _places(aspects, "value")
-        self._rarities = _places(aspects, "rarity", "presence")
+        self._rarities = _places(aspects, *RARITIES)
         self._habits = _places(aspects, "deviation")
+        self._behaviour = _places(aspects, *BEHAVIOUR)
+        self._others = _places(aspects, "deviation", *MOMENTARY)
         self.density = ColumnDensity(np.array([aspect != "value" for aspect in aspects], dtype=np.bool_))
         self.typical_rarity: NDArray[np.float64] = np.zeros(len(columns))
         self.members = MemberMoments(len(MEMBERS))
@@ -113,6 +127,8 @@ class Ensemble:
             hear_rarities(values, self.typical_rarity, self._rarities, voices[:, _RARITY])
         if len(self._habits):
             hear_habits(bins, self.density.table, self._habits, voices[:, _HABIT])
+        if len(self._behaviour):
+            hear_columns(bins, self.density.table, self._behaviour, voices[:, _BEHAVIOUR])
         if self.tight.is_warm:
             voices[:, _TIGHT] = self.tight.thinness(heard.tight)
         if self.wide.is_warm:
@@ -130,9 +146,13 @@ class Ensemble:
 
     def far_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return -log10 of a bound on the probability of numbers this far out, float64 [n]; mostly 0."""
-        if not self.is_warm or not len(self._values):
+        bound = np.ones(len(values))
+        if not self.is_warm:
             return np.zeros(len(values))
-        bound = self.density.far_out(values, self._values).min(axis=1) * len(self._values)
+        for places, share in ((self._values, FAR_VALUES), (self._others, FAR_OTHERS)):
+            if len(places):
+                far = self.density.far_out(values, places).min(axis=1)
+                bound = np.minimum(bound, far * (len(places) / share))
         rarity: NDArray[np.float64] = np.maximum(-np.log10(bound), 0.0)
         return rarity
 

@@ -230,8 +230,8 @@ def _habits(subject: Subject) -> tuple[Habit, ...]:
         if column.aspect != "deviation" or column.entity is None or not np.isfinite(subject.row[j]):
             continue
         entity = actual_of(column.entity, subject.record, is_number=False)
-        values = subject.places(column.field, "value")
-        if entity is None or not values:
+        usual = habit_of(column.field, column.entity, subject)
+        if entity is None or not np.isfinite(usual):
             continue
         habits.append(
             Habit(
@@ -239,7 +239,7 @@ def _habits(subject: Subject) -> tuple[Habit, ...]:
                 value=str(entity),
                 seen=_known(subject.known("seen", column.entity)),
                 field=column.field,
-                usual=habit_of(float(subject.row[values[0]]), float(subject.row[j])),
+                usual=usual,
                 events=_known(subject.known("events", column.field, column.entity)),
             )
         )

@@ -4,23 +4,30 @@ The columns of a feature row, in this order:
 
 1. every number field as it came, clipped to +-1e30 (NaN where missing or not finite);
 2. the rarity of every category's and entity's value, in nats: -ln of its decayed share of the feed's
-   records, the mean of a short and a long memory;
-3. for every entity field: the deviation of each tracked number from the entity's own habit, and how
-   bursty its last minute was (`anomalyai.profile`).
+   records, the mean of a short and a long memory; and of the hour of the day (`anomalyai.hour`);
+3. the distance between a record's positions, where it has two;
+4. for every entity field (`anomalyai.profile`): how far each tracked number, the pause since the entity's
+   last event and the distance from its usual place are from the entity's own habit, in its own spreads; how
+   bursty its last minute and hour were; how surprising the hour and each counterparty are; how fast it would
+   have travelled.
 
 A record never influences its own row; it is learnt right after it was described, because what it did to
-counts and habits concerns the very next record. The influence of one record is clipped, see `profile`.
+counts and habits concerns the very next record. The influence of one record is clipped, see `habit`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyai.profile import EntityProfile
+from anomalyai.familiarity import MAX_COUNTERPARTIES, PairTable
+from anomalyai.hour import HourRate
+from anomalyai.place import distances_apart
+from anomalyai.profile import MAX_PLACES, EntityProfile
 from anomalyai.rarity import ValueRarity
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
@@ -34,9 +41,11 @@ MAX_NUMBER = 1e30
 class Column(msgspec.Struct, frozen=True):
     """What a feature column says about `field`.
 
-    `aspect` is value, rarity (of a category), presence (rarity of an entity), deviation or burst; of a count,
-    seen (how often the value had come) or events (how many an entity's habit rests on). `entity` names the
-    entity field whose habit it is measured against, None for the feed itself.
+    `aspect` is value, rarity (of a category), presence (rarity of an entity), hour, apart; against an entity:
+    deviation, pause, away, burst, surge, own hour, novelty, speed. Of a count, seen (how often the value had
+    come), met (how often the entity had met it), events (how many values an entity's habit rests on) or habit
+    (asinh of what it usually is). `entity` names the entity field whose habit it is measured against; None:
+    the feed itself.
     """
 
     field: str
@@ -60,10 +69,17 @@ class FeatureBuilder:
         self.numbers = schema.numbers
         self.categories = schema.categories
         self.entities = schema.entities
+        self.positions = schema.positions
         self.max_entities = max_entities
         self.ticks = 0
-        tracked = len(self.numbers)
-        self._profiles = [EntityProfile(tracked, max_entities) for _ in self.entities]
+        self._hour = HourRate() if schema.time else None
+        self._time = schema.time or ""
+        self._counterparties = counterparties(len(self.entities))
+        self._pairs = {pair: PairTable(max_entities) for pair in sorted_pairs(self._counterparties)}
+        self._profiles = [
+            EntityProfile(len(self.numbers), len(others), len(self.positions), max_entities)
+            for others in self._counterparties
+        ]
         self._rarities = [ValueRarity(MAX_CATEGORY_VALUES) for _ in self.categories]
         self._rarities += [ValueRarity(max_entities) for _ in self.entities]
         self.columns = self._columns()
@@ -73,15 +89,28 @@ class FeatureBuilder:
         columns = [Column(field, "value") for field in self.numbers]
         columns += [Column(field, "rarity") for field in self.categories]
         columns += [Column(field, "presence") for field in self.entities]
-        for entity, profile in zip(self.entities, self._profiles, strict=True):
+        if self._hour is not None:
+            columns.append(Column(self._time, "hour"))
+        if len(self.positions) > 1:
+            columns.append(Column(self.positions[1][0], "apart"))
+        for entity, profile, others in zip(self.entities, self._profiles, self._counterparties, strict=True):
+            places = [latitude for latitude, _ in self.positions[: profile.places]]
             columns += [Column(field, "deviation", entity) for field in self.numbers[: profile.tracked]]
-            columns.append(Column(entity, "burst"))
+            columns.append(Column(entity, "pause", entity))
+            columns += [Column(latitude, "away", entity) for latitude in places]
+            columns += [Column(entity, aspect, entity) for aspect in ("burst", "surge", "own hour")]
+            columns += [Column(self.entities[other], "novelty", entity) for other in others]
+            columns += [Column(latitude, "speed", entity) for latitude in places]
         return tuple(columns)
 
     def _counts(self) -> tuple[Column, ...]:
         counts = [Column(field, "seen") for field in (*self.categories, *self.entities)]
+        counts += [
+            Column(self.entities[second], "met", self.entities[first]) for first, second in self._pairs
+        ]
         for entity, profile in zip(self.entities, self._profiles, strict=True):
-            counts += [Column(field, "events", entity) for field in self.numbers[: profile.tracked]]
+            tracked = self.numbers[: profile.tracked]
+            counts += [Column(field, aspect, entity) for aspect in ("events", "habit") for field in tracked]
         return tuple(counts)
 
     def describe(self, batch: RecordBatch) -> NDArray[np.float64]:
@@ -97,24 +126,59 @@ class FeatureBuilder:
         The counts, named by `counts`, are decayed and of the time before each record: they are for
         explanations and are not scored. NaN where missing.
         """
-        numbers = self._pick(batch.numbers, batch.schema.numbers, self.numbers, np.nan)
-        numbers = np.clip(np.where(np.isfinite(numbers), numbers, np.nan), -MAX_NUMBER, MAX_NUMBER)
+        raw = self._pick(batch.numbers, batch.schema.numbers, self.numbers, np.nan)
+        numbers = np.clip(np.where(np.isfinite(raw), raw, np.nan), -MAX_NUMBER, MAX_NUMBER)
         known = (*batch.schema.categories, *batch.schema.entities)
         keys = self._pick(batch.keys, known, (*self.categories, *self.entities), np.uint64(0))
-        parts: list[NDArray[np.float64]] = [numbers]
-        before = np.full((len(self._rarities), batch.n), np.nan)
+        keys = np.ascontiguousarray(keys.T)
+        columns: list[NDArray[np.float64]] = [numbers]
+        before = np.full((len(self._rarities) + len(self._pairs), batch.n), np.nan)
         counts: list[NDArray[np.float64]] = [before.T]
         for j, table in enumerate(self._rarities):
-            parts.append(table.observe(np.ascontiguousarray(keys[:, j]), self.ticks, before[j])[:, None])
-        first = len(self.categories)
-        for j, profile in enumerate(self._profiles):
-            seen = profile.observe(
-                np.ascontiguousarray(keys[:, first + j]), batch.time_s, numbers, self.ticks
-            )
-            parts.append(seen[:, : profile.tracked + 1])
-            counts.append(seen[:, profile.tracked + 2 :])
+            columns.append(table.observe(keys[j], self.ticks, before[j])[:, None])
+        if self._hour is not None:
+            columns.append(self._hour.observe(batch.time_s)[:, None])
+        places = self._places(numbers)
+        if len(self.positions) > 1:
+            apart = np.empty(batch.n)
+            distances_apart(places[:, :2], places[:, 2:4], apart)
+            columns.append(apart[:, None])
+        entities = keys[len(self.categories) :]
+        self._observe_entities(
+            entities, batch.time_s, numbers, places, before[len(self._rarities) :], columns, counts
+        )
         self.ticks += batch.n
-        return np.hstack(parts), np.hstack(counts)
+        return np.hstack(columns), np.hstack(counts)
+
+    def _observe_entities(
+        self,
+        keys: NDArray[np.uint64],
+        time_s: NDArray[np.float64],
+        numbers: NDArray[np.float64],
+        places: NDArray[np.float64],
+        met_before: NDArray[np.float64],
+        columns: list[NDArray[np.float64]],
+        counts: list[NDArray[np.float64]],
+    ) -> None:
+        """Compare the records with their entities and append what is found."""
+        met = {
+            pair: table.observe(keys[pair[0]], keys[pair[1]], self.ticks, before)
+            for (pair, table), before in zip(self._pairs.items(), met_before, strict=True)
+        }
+        tracked = max((profile.tracked for profile in self._profiles), default=0)
+        transformed = np.arcsinh(numbers[:, :tracked])
+        for j, (profile, others) in enumerate(zip(self._profiles, self._counterparties, strict=True)):
+            with_others = np.empty((len(time_s), len(others)), dtype=np.uint8)
+            for place, other in enumerate(others):
+                with_others[:, place] = met[min(j, other), max(j, other)]
+            seen = profile.observe(keys[j], time_s, transformed, with_others, places, self.ticks)
+            columns.append(seen.columns)
+            counts.append(seen.counts)
+
+    def _places(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return latitudes and longitudes in turn, of the positions that are looked at."""
+        names = [name for position in self.positions[: max(MAX_PLACES, 2)] for name in position]
+        return np.ascontiguousarray(numbers[:, [self.numbers.index(name) for name in names]])
 
     @staticmethod
     def _pick(
@@ -132,6 +196,7 @@ class FeatureBuilder:
     def evicted(self) -> int:
         """Entities that had to give way since the start."""
         tables = [profile.table for profile in self._profiles] + [rarity.table for rarity in self._rarities]
+        tables += [pair.table for pair in self._pairs.values()]
         return sum(table.evicted for table in tables)
 
     @property
@@ -142,6 +207,9 @@ class FeatureBuilder:
     def _parts(self) -> dict[str, Any]:
         parts: dict[str, Any] = {f"profile{j}": part for j, part in enumerate(self._profiles)}
         parts.update({f"rarity{j}": part for j, part in enumerate(self._rarities)})
+        parts.update({f"pair{j}": part for j, part in enumerate(self._pairs.values())})
+        if self._hour is not None:
+            parts["hour"] = self._hour
         return parts
 
     def state(self) -> dict[str, Any]:
@@ -159,3 +227,21 @@ class FeatureBuilder:
             part.restore(
                 {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
             )
+
+
+def counterparties(entities: int) -> list[tuple[int, ...]]:
+    """Return for each of some entity fields the other ones that it is paired with.
+
+    >>> counterparties(1), counterparties(2), counterparties(4)
+    ([()], [(1,), (0,)], [(1, 2), (0, 2), (0, 1), (0, 1)])
+    """
+    return [tuple(k for k in range(entities) if k != j)[:MAX_COUNTERPARTIES] for j in range(entities)]
+
+
+def sorted_pairs(paired: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+    """Return the pairs of entity fields among counterparties, each once.
+
+    >>> sorted_pairs([(1, 2), (0, 2), (0, 1)])
+    [(0, 1), (0, 2), (1, 2)]
+    """
+    return sorted({(min(j, k), max(j, k)) for j, others in enumerate(paired) for k in others})

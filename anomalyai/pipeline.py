@@ -277,8 +277,8 @@ class Pipeline:
         self._scorer.rename(self.schema)
 
 
-def _columns_of(schema: FeedSchema) -> tuple[tuple[str, ...], ...]:
-    return schema.numbers, schema.categories, schema.entities, (schema.time or "",)
+def _columns_of(schema: FeedSchema) -> tuple[tuple[object, ...], ...]:
+    return schema.numbers, schema.categories, schema.entities, (schema.time or "",), schema.positions
 
 
 def _same_columns(previous: FeedSchema, changed: FeedSchema) -> bool:

@@ -1,83 +1,116 @@
 """Entity profiles: what each customer, host or device usually does, and how far a record is from it.
 
-Per entity and tracked number an exponentially decayed mean of asinh(x) (Johnson 1949: close to the logarithm
-for large values of either sign, linear near zero), shrunk towards the feed's own while the entity is young;
-per entity decayed event counts at three half-lives of event time. A number that a record lacks teaches
-nothing: every number has its own count. A record is compared first and learnt
-after, and its influence is clipped, so one extreme value moves a profile little.
+One row of statistics an entity: its pace (`anomalyai.pace`), how often it met new counterparties
+(`anomalyai.familiarity`), where it is (`anomalyai.place`), and its habits (`anomalyai.habit`) in each tracked
+number, in the pauses between its events, and in its distance from its usual place. Numbers are compared as
+asinh(x) (Johnson 1949: close to the logarithm for large values of either sign, linear near zero), pauses and
+distances as ln(1 + x). A record is compared first and learnt after.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai import familiarity, habit, hour, pace, place
 from anomalyai.detectors.compilation import compiled
 from anomalyai.entity_table import EntityTable, claim_slot, find_slot
 
 MAX_TRACKED = 8
-"""Numbers tracked per entity, in schema order: bounds the memory of a profile (a mean and a count each)."""
+"""Numbers tracked per entity, in schema order: bounds the memory of a profile."""
 
-RATE_HALF_LIVES_S = (60.0, 3_600.0, 86_400.0)
-OWN_HALF_LIFE = 100.0
-"""An entity's own events after which an old one counts half in its means."""
+MAX_PLACES = 1
+"""Positions tracked per entity, in schema order."""
 
-POOLED_HALF_LIFE = 10_000.0
-PRIOR_EVENTS = 3.0
-"""How many events the feed's own mean is worth in a young profile."""
+_EVENTS = pace.STATS
+_HOURS = _EVENTS + 1
+_NEW = _HOURS + hour.OWN_STATS
 
-CLIP_SD = 4.0
-_RATE, _MEANS = 0, 3
-OWN_DECAY = np.float32(0.5 ** (1.0 / OWN_HALF_LIFE))
-POOLED_DECAY = 0.5 ** (1.0 / POOLED_HALF_LIFE)
+
+class Observed(NamedTuple):
+    """What a profile made of n records, NaN where the entity or the quantity is missing.
+
+    `columns` is float64 [n, profile.width]: deviations of the tracked numbers, of the pause and of the
+    distance from the usual place; burst, surge; surprise of the hour and of each counterparty; speed.
+    `counts` is float64 [n, 2 * tracked]: how many of the entity's own values each number's habit rests on,
+    and the habits, as asinh.
+    """
+
+    columns: NDArray[np.float64]
+    counts: NDArray[np.float64]
 
 
 class EntityProfile:
     """Profiles of one entity field.
 
-    `observe` returns, per record, float64 [n, 2 * tracked + 2]: asinh(x) of each tracked number minus the
-    entity's habit, the decayed count of the last minute over what the entity's hour
-    implies (log ratio; a burst), 1.0 where the entity was never seen, and the decayed count of the entity's
-    events that each number's habit rests on. Records without the entity are NaN.
+    Parameters
+    ----------
+    tracked
+        Numbers of a record, of which the first `MAX_TRACKED` are tracked.
+    counterparties
+        Other entities of a record that the entity meets.
+    places
+        Positions of a record, of which the first `MAX_PLACES` are tracked.
+    max_entities
+        Bound of the table; the least recently used entity gives way.
     """
 
-    def __init__(self, tracked: int, max_entities: int) -> None:
+    def __init__(self, tracked: int, counterparties: int, places: int, max_entities: int) -> None:
         self.tracked = min(tracked, MAX_TRACKED)
-        self.table = EntityTable(_MEANS + 2 * self.tracked, max_entities)
-        self.pooled: NDArray[np.float64] = np.zeros((3, self.tracked))
+        self.counterparties = counterparties
+        self.places = min(places, MAX_PLACES)
+        self.habits = self.tracked + 1 + self.places
+        first_place = _NEW + counterparties
+        first_habit = first_place + place.STATS * self.places
+        self._layout = np.array([self.tracked, counterparties, self.places, first_place, first_habit])
+        self.table = EntityTable(first_habit + habit.STATS * self.habits, max_entities)
+        self.pooled: NDArray[np.float64] = np.zeros((self.habits, habit.POOLED))
+        self.pooled_pairs: NDArray[np.float64] = np.zeros((counterparties, 2))
         self.late = 0
 
     @property
     def width(self) -> int:
         """Columns that `observe` returns."""
-        return 2 * self.tracked + 2
+        return self.habits + 3 + self.counterparties + self.places
 
     def observe(
         self,
         keys: NDArray[np.uint64],
         time_s: NDArray[np.float64],
         numbers: NDArray[np.float64],
+        met: NDArray[np.uint8],
+        places: NDArray[np.float64],
         first_tick: int,
-    ) -> NDArray[np.float64]:
-        """Compare n records with the profiles and learn them, one after another in order."""
-        out = np.full((len(keys), self.width), np.nan)
-        transformed = np.arcsinh(numbers[:, : self.tracked])
+    ) -> Observed:
+        """Compare n records with the profiles and learn them, one after another in order.
+
+        `numbers` are asinh(x) [n, tracked or more], `met` [n, counterparties] as `familiarity` says, `places`
+        latitudes and longitudes in turn [n, 2 * places or more].
+        """
+        seen = Observed(
+            np.full((len(keys), self.width), np.nan), np.full((len(keys), 2 * self.tracked), np.nan)
+        )
         table = self.table
         done = 0
         while True:
             done, fresh, evicted, late = observe_rows(
                 keys,
                 time_s,
-                transformed,
+                numbers,
+                met,
+                places,
+                self._layout,
                 first_tick,
                 table.keys,
                 table.touched,
                 table.last_s,
                 table.stats,
                 self.pooled,
-                out,
+                self.pooled_pairs,
+                seen.columns,
+                seen.counts,
                 done,
                 table.room,
             )
@@ -85,63 +118,23 @@ class EntityProfile:
             table.evicted += evicted
             self.late += late
             if done == len(keys):
-                return out
+                return seen
             table.double()
 
     def state(self) -> dict[str, Any]:
         """Return the state for `anomalyai.state`, names prefixed by the caller."""
-        return {"pooled": self.pooled, "late": self.late, **self.table.state()}
+        return {
+            "pooled": self.pooled,
+            "pooled_pairs": self.pooled_pairs,
+            "late": self.late,
+            **self.table.state(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a state that `state` returned."""
-        self.pooled = state["pooled"]
+        self.pooled, self.pooled_pairs = state["pooled"], state["pooled_pairs"]
         self.late = int(state["late"])
         self.table.restore(state)
-
-
-@compiled
-def find_is_new(keys: Any, touched: Any, key: Any) -> Any:
-    """Return whether the key has no slot yet."""
-    _, state = find_slot(keys, touched, key)
-    return state != 0
-
-
-@compiled
-def learn_rates(own: Any, last_s: Any, slot: Any, time_s: Any, out: Any, column: Any) -> Any:
-    """Write how bursty the last minute was, then count the event; returns 1 for a late record, else 0."""
-    if np.isnan(time_s):
-        return 0
-    last = last_s[slot]
-    gap_s = time_s - last if not np.isnan(last) else 0.0
-    late = 1 if gap_s < 0.0 else 0
-    gap_s = max(gap_s, 0.0)
-    for r in range(3):
-        own[_RATE + r] = np.float32(own[_RATE + r] * 0.5 ** (gap_s / RATE_HALF_LIVES_S[r]) + 1.0)
-    usual = own[_RATE + 2] * (RATE_HALF_LIVES_S[0] / RATE_HALF_LIVES_S[2])
-    out[column] = np.log((own[_RATE] + 0.5) / (usual + 1.5))
-    if late == 0:
-        last_s[slot] = time_s
-    return late
-
-
-@compiled
-def deviation(own: Any, pooled: Any, j: Any, value: Any) -> Any:
-    """Return value minus habit, then learn the value, its influence clipped."""
-    counted = _MEANS + pooled.shape[1] + j
-    known = pooled[2, j] > 0.0
-    mean = pooled[0, j] if known else value
-    count = float(own[counted])
-    own_mean = float(own[_MEANS + j])
-    habit = (count * own_mean + PRIOR_EVENTS * mean) / (count + PRIOR_EVENTS)
-    error = value - habit
-    limit = CLIP_SD * np.sqrt(pooled[1, j]) if pooled[2, j] > 20.0 else np.inf
-    learnt = habit + min(max(error, -limit), limit)
-    pooled[2, j] = pooled[2, j] * POOLED_DECAY + 1.0
-    pooled[0, j] += (learnt - mean) / pooled[2, j] if known else value
-    pooled[1, j] += ((learnt - habit) ** 2 - pooled[1, j]) / pooled[2, j]
-    own[_MEANS + j] = np.float32(own_mean + (learnt - own_mean) / (count * OWN_DECAY + 1.0))
-    own[counted] = np.float32(count * OWN_DECAY + 1.0)
-    return error
 
 
 @compiled
@@ -149,13 +142,18 @@ def observe_rows(
     keys: Any,
     time_s: Any,
     numbers: Any,
+    met: Any,
+    places: Any,
+    layout: Any,
     first_tick: Any,
     table_keys: Any,
     touched: Any,
     last_s: Any,
     stats: Any,
     pooled: Any,
-    out: Any,
+    pooled_pairs: Any,
+    columns: Any,
+    counts: Any,
     start: Any,
     room: Any,
 ) -> Any:
@@ -163,23 +161,85 @@ def observe_rows(
 
     Stops early at the first record whose entity is new when `room` new ones were placed.
     """
-    tracked = numbers.shape[1]
     fresh = 0
     evicted = 0
     late = 0
     for i in range(start, keys.shape[0]):
         if keys[i] == np.uint64(0):
             continue
-        if fresh >= room and find_is_new(table_keys, touched, keys[i]):
+        if fresh >= room and find_slot(table_keys, touched, keys[i])[1] != 0:
             return i, fresh, evicted, late
         slot, found = claim_slot(table_keys, touched, last_s, stats, keys[i], first_tick + i)
         fresh += found == 1
         evicted += found == 2
-        own = stats[slot]
-        late += learn_rates(own, last_s, slot, time_s[i], out[i], tracked)
-        out[i, tracked + 1] = 1.0 if found != 0 else 0.0
-        for j in range(tracked):
-            if not np.isnan(numbers[i, j]):
-                out[i, tracked + 2 + j] = own[_MEANS + tracked + j]
-                out[i, j] = deviation(own, pooled, j, numbers[i, j])
+        pause_s = time_s[i] - last_s[slot]  # NaN without a time, and before the first
+        if pause_s < 0.0:
+            late += 1
+            pause_s = np.nan
+        elapsed_s = 0.0 * time_s[i] if np.isnan(pause_s) else pause_s
+        observe_entity(
+            stats[slot],
+            time_s[i],
+            pause_s,
+            elapsed_s,
+            numbers[i],
+            met[i],
+            places[i],
+            layout,
+            pooled,
+            pooled_pairs,
+            columns[i],
+            counts[i],
+        )
+        if not time_s[i] <= last_s[slot] and not np.isnan(time_s[i]):
+            last_s[slot] = time_s[i]
     return keys.shape[0], fresh, evicted, late
+
+
+@compiled
+def observe_entity(
+    own: Any,
+    time_s: Any,
+    pause_s: Any,
+    elapsed_s: Any,
+    numbers: Any,
+    met: Any,
+    places: Any,
+    layout: Any,
+    pooled: Any,
+    pooled_pairs: Any,
+    columns: Any,
+    counts: Any,
+) -> None:
+    """Compare one record with its entity's statistics and learn it; `layout` as `EntityProfile` made it.
+
+    `pause_s` is the time since the entity's last event, NaN where there is none or the record is late;
+    `elapsed_s` is 0 then, and NaN where the record has no time.
+    """
+    tracked, counterparties, n_places, first_place, first_habit = layout
+    habits = tracked + 1 + n_places
+    for j in range(tracked):
+        if not np.isnan(numbers[j]):
+            at = first_habit + habit.STATS * j
+            counts[j] = own[at + 2]
+            columns[j], counts[tracked + j] = habit.deviate(own, at, pooled[j], numbers[j])
+    if not np.isnan(pause_s):
+        at = first_habit + habit.STATS * tracked
+        columns[tracked], _ = habit.deviate(own, at, pooled[tracked], np.log1p(pause_s))
+    if not np.isnan(elapsed_s):
+        pace.count_event(own, elapsed_s, columns, habits)
+        columns[habits + 2] = hour.surprise_of_hour(own, _HOURS, pace.age_days(own), pause_s, time_s)
+    for other in range(counterparties):
+        if met[other] != familiarity.UNKNOWN:
+            columns[habits + 3 + other] = familiarity.surprise_of_new(
+                own, _NEW + other, float(own[_EVENTS]), pooled_pairs[other], met[other] == familiarity.NEW
+            )
+    own[_EVENTS] = np.float32(own[_EVENTS] * habit.OWN_DECAY + 1.0)
+    for p in range(n_places):
+        latitude, longitude = places[2 * p], places[2 * p + 1]
+        if place.is_place(latitude, longitude):
+            speed, away = place.journey(own, first_place + place.STATS * p, latitude, longitude, pause_s)
+            columns[habits + 3 + counterparties + p] = speed
+            if not np.isnan(away):
+                j = tracked + 1 + p
+                columns[j], _ = habit.deviate(own, first_habit + habit.STATS * j, pooled[j], away)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai.behaviour import BEHAVIOUR_OF_PLACES, BEHAVIOUR_OF_VALUES, clause, is_telling, phrase
 from anomalyai.features import Column
 from anomalyai.key import exact_text
 from anomalyai.usual import Span, Usual
@@ -106,9 +107,9 @@ def actual_of(field: str, record: dict[str, Any], is_number: bool) -> Actual:
     return float(value) if is_number else exact_text(value)
 
 
-def habit_of(value: float, deviation: float) -> float:
-    """Return the habit that a value deviates from (`anomalyai.profile` compares on the scale of asinh)."""
-    return math.sinh(math.asinh(value) - deviation)
+def habit_of(field: str, entity: str, subject: Subject) -> float:
+    """Return what the entity usually has in a number; NaN where it is not known."""
+    return math.sinh(subject.known("habit", field, entity))  # profiles compare on the scale of asinh
 
 
 def _plain(text: str, expected: float | None, actual: Actual, stands_out: bool = True) -> Wording:
@@ -121,11 +122,14 @@ def _number(field: str, part: float, subject: Subject, usual: Usual, actual: Act
         span = usual.span(subject.layout.places(field, "value")[0])
         return _plain(f"{field} is missing", span.middle if span else None, None)
     value, span = float(subject.row[values[0]]), usual.span(values[0])
-    place = _telling_deviation(field, subject, usual)
-    if place is not None:
-        habit = habit_of(value, float(subject.row[place]))
+    journey = _journey(field, subject, usual)
+    if journey is not None:
+        return _plain(f"{field} {as_it_came(value)} {journey}", None, actual)
+    entity = _telling_entity(field, subject, usual)
+    if entity is not None:
+        habit = habit_of(field, entity, subject)
         outside = span is None or not span.low <= value <= span.high
-        whose = f"this {noun(subject.layout.columns[place].entity or '')}'s usual {number(habit)}"
+        whose = f"this {noun(entity)}'s usual {number(habit)}"
         if value > 0.0 and habit > 0.0 and not 1.0 / TELLING_RATIO < value / habit < TELLING_RATIO:
             text = f"{field} {as_it_came(value)} is {times(value / habit)} {whose}"
             return _plain(text, habit, actual)
@@ -138,19 +142,34 @@ def _number(field: str, part: float, subject: Subject, usual: Usual, actual: Act
     return _plain(text, span.middle, actual, is_outside)
 
 
-def _telling_deviation(field: str, subject: Subject, usual: Usual) -> int | None:
-    """Return the column in which the number deviates most from an entity's habit; None if it hardly does."""
-    known = [
-        j
-        for j in subject.places(field, "deviation")
-        if not subject.known("events", field, subject.layout.columns[j].entity) < MIN_EVENTS
-    ]
-    best = max(known, key=lambda j: usual.distance(j, float(subject.row[j])), default=None)
+def _journey(field: str, subject: Subject, usual: Usual) -> str | None:
+    """Return what is to be said of a place; None where the field is none or the place is a usual one."""
+    place = _most_telling(subject.places(field, *BEHAVIOUR_OF_PLACES), subject, usual)
+    if place is None or usual.distance(place, float(subject.row[place])) < 1.0:
+        return None
+    return phrase(subject.layout.columns[place], float(subject.row[place]))
+
+
+def _telling_entity(field: str, subject: Subject, usual: Usual) -> str | None:
+    """Return the entity from whose habit the number deviates most; None if it hardly does from any."""
+    best, distance = None, 0.0
+    for j in subject.places(field, "deviation"):
+        entity = subject.layout.columns[j].entity or ""
+        if subject.known("events", field, entity) >= MIN_EVENTS:
+            found = usual.distance(j, float(subject.row[j]))
+            best, distance = (entity, found) if best is None or found > distance else (best, distance)
     if best is None:
         return None
-    distance = usual.distance(best, float(subject.row[best]))
-    is_double = abs(float(subject.row[best])) > TELLING_NATS
+    value = float(subject.row[subject.places(field, "value")[0]])
+    is_double = abs(math.asinh(value) - subject.known("habit", field, best)) > TELLING_NATS
     return best if distance >= (1.0 if is_double else TELLING_DISTANCE) else None
+
+
+def _most_telling(places: Sequence[int], subject: Subject, usual: Usual) -> int | None:
+    """Return the column of behaviour that is farthest from what is usual; None if none is worth a word."""
+    columns = subject.layout.columns
+    telling = [j for j in places if is_telling(columns[j], float(subject.row[j]))]
+    return max(telling, key=lambda j: usual.distance(j, float(subject.row[j])), default=None)
 
 
 def _against_feed(field: str, value: float, span: Span, part: float) -> tuple[str, bool]:
@@ -169,17 +188,16 @@ def _value(field: str, part: float, subject: Subject, usual: Usual, actual: str 
     if subject.known("seen", field) == 0.0:
         text = f"{shown} was never seen before"
         return Wording(text, f"{one_of(field)} never seen before", None, actual)
-    telling = [j for j in subject.places(field, "rarity", "presence", "burst") if _nats(subject, j)]
+    telling = [j for j in subject.places(field, "rarity", "presence") if subject.row[j] > TELLING_NATS]
+    behaviour = _most_telling(subject.places(field, *BEHAVIOUR_OF_VALUES), subject, usual)
+    telling += [behaviour] if behaviour is not None else []
     if not telling:
         what = "comes in an unusual combination" if part >= NOTABLE_PART else "is usual"
         return _plain(f"{shown} {what}", None, actual, stands_out=False)
     place = max(telling, key=lambda j: usual.distance(j, float(subject.row[j])))
-    ratio = number(math.exp(min(float(subject.row[place]), 600.0)))
-    if subject.layout.columns[place].aspect == "burst":
-        return _plain(f"{shown} is active at {ratio} times its usual pace", None, actual)
-    what = f"comes once in {ratio} records"
+    if place == behaviour:
+        column = subject.layout.columns[place]
+        said = phrase(column, float(subject.row[place]))
+        return Wording(f"{shown} {said}", clause(column, shown, said), None, actual)
+    what = f"comes once in {number(math.exp(min(float(subject.row[place]), 600.0)))} records"
     return Wording(f"{shown} {what}", f"with {shown}, which {what}", None, actual)
-
-
-def _nats(subject: Subject, place: int) -> bool:
-    return float(subject.row[place]) > TELLING_NATS

@@ -25,11 +25,18 @@ BINS, MISSING = 256, 255
 
 PSEUDO_RECORDS = 1.0
 
-FAR_FACTOR = 3.0
-"""A distance is far out from this many times the largest learnt one."""
+FAR_SHARE = 0.1
+"""A distance is far out if only this share of the values that exceed every learnt one is expected so far."""
 
-FAR_POWER = 1.5
-"""Tail index of the Pareto law beyond the largest distance: heavier than any with a finite variance."""
+LEAST_INDEX, MOST_INDEX = 0.5, 6.0
+"""Bounds of a column's tail index: heavier than any with a mean, and no lighter than can be told from a few
+thousand records."""
+
+TAIL_SHARE, TAIL_LEAST = 0.02, 10.0
+"""The tail that the index is taken from: this share of the records, at least so many."""
+
+CAUTION = 1.0
+"""Standard errors (index / sqrt(records of the tail)) by which the index is lowered."""
 
 FAR_MIDDLE, FAR_SPREAD_SHARE = 7, 0.25
 """Only columns with this share of their values beyond this bin (half a spread) know what is far: in a column
@@ -89,6 +96,11 @@ class ColumnDensity:
         """The surprise in nats of each bin, float64 [columns, BINS]."""
         return self._table
 
+    @property
+    def farthest(self) -> NDArray[np.float64]:
+        """The largest learnt distance of each column in spreads, infinite where it does not tell."""
+        return self._farthest
+
     def bins(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Return the bins of the values' distances, uint8 [n, columns], for float64 [n, columns].
 
@@ -106,8 +118,8 @@ class ColumnDensity:
         """Return a bound on the probability of values this far out, 1 where near or missing.
 
         The next of n + 1 exchangeable values is the farthest with probability 1 / (n + 1), whatever their
-        distribution; beyond `FAR_FACTOR` times the farthest that was learnt, a Pareto tail goes on from
-        there.
+        distribution; beyond the farthest that was learnt a Pareto tail goes on, with a cautious estimate of
+        the column's own index (Hill 1975).
 
         Parameters
         ----------
@@ -118,7 +130,15 @@ class ColumnDensity:
         """
         bound = np.empty((len(values), len(columns)))
         far_rows(
-            values, columns, self.median, self.spread, self.upper_only, self._farthest, self._total, bound
+            values,
+            columns,
+            self.median,
+            self.spread,
+            self.upper_only,
+            self._farthest,
+            self._index,
+            self._total,
+            bound,
         )
         return bound
 
@@ -140,6 +160,8 @@ class ColumnDensity:
         filled = (beyond >= 0.5).sum(axis=1)  # bins up to the farthest that half a record is left of
         wide = (filled > 0) & (beyond[:, FAR_MIDDLE] >= FAR_SPREAD_SHARE * self._total)
         self._farthest: NDArray[np.float64] = np.where(wide, np.expm1(STEP * filled), np.inf)
+        self._index: NDArray[np.float64] = np.empty(len(self.median))
+        tail_indices(self.mass, self._index)
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
@@ -179,6 +201,7 @@ def far_rows(
     spread: Any,
     upper_only: Any,
     farthest: Any,
+    index: Any,
     total: Any,
     bound: Any,
 ) -> None:
@@ -190,8 +213,10 @@ def far_rows(
             if not upper_only[j]:
                 distance = abs(distance)
             bound[i, place] = 1.0
-            if distance > FAR_FACTOR * farthest[j]:  # never of a missing value
-                bound[i, place] = (distance / farthest[j]) ** -FAR_POWER / (total[j] + 1.0)
+            if distance > farthest[j]:  # never of a missing value
+                share = (distance / farthest[j]) ** -index[j]
+                if share < FAR_SHARE:
+                    bound[i, place] = share / (total[j] + 1.0)
 
 
 @compiled
@@ -201,6 +226,25 @@ def add_bins(bins: Any, mass: Any) -> None:
         for j in range(bins.shape[1]):
             mass[j, bins[i, j]] += 1.0
     mass[:, MISSING] = 0.0
+
+
+@compiled
+def tail_indices(mass: Any, index: Any) -> None:
+    """Write a cautious tail index of every column's distances: Hill's estimate less its error."""
+    for j in range(mass.shape[0]):
+        wanted = max(TAIL_SHARE * mass[j].sum(), TAIL_LEAST)
+        tail = 0.0
+        b = MISSING
+        while b > 1 and tail < wanted:
+            b -= 1
+            tail += mass[j, b]
+        excess = 0.0
+        for beyond in range(b, MISSING):
+            excess += mass[j, beyond] * np.log(
+                (np.sqrt(EDGES[beyond] * EDGES[beyond + 1]) - 1.0) / (EDGES[b] - 1.0)
+            )
+        estimate = tail / max(excess, 1e-9) * (1.0 - CAUTION / np.sqrt(wanted))
+        index[j] = min(max(estimate, LEAST_INDEX), MOST_INDEX)
 
 
 @compiled

@@ -31,6 +31,8 @@ COUNTS = (
     Column("card", "seen"),
     Column("amount", "events", "card"),
     Column("load", "events", "card"),
+    Column("amount", "habit", "card"),
+    Column("load", "habit", "card"),
 )
 TYPICAL = np.array([10.0, 0.0, 0.5, 4.0, 0.0, 0.0, -0.5])
 RECORD = {"amount": 10.0, "load": 0.0, "channel": "web", "card": 4_716_001_122_334_455}
@@ -48,7 +50,9 @@ def distance(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def explained(
-    record: dict[str, Any] | None = None, counts: tuple[float, ...] = (50.0, 9.0, 9.0, 9.0), **changes: float
+    record: dict[str, Any] | None = None,
+    counts: tuple[float, ...] = (50.0, 9.0, 9.0, 9.0, math.asinh(10.0), 0.0),
+    **changes: float,
 ) -> Explanation:
     """Explain a typical row with some columns changed, named `aspect_field`."""
     row = TYPICAL.copy()
@@ -104,8 +108,7 @@ def test_a_field_below_its_usual_range() -> None:
 
 def test_a_field_far_from_the_entitys_own_habit() -> None:
     habit = 10.0
-    changes = {"value_amount": 612.0, "deviation_amount": math.asinh(612.0) - math.asinh(habit)}
-    reason = only(explained({"amount": 612}, **changes))
+    reason = only(explained({"amount": 612}, value_amount=612.0, deviation_amount=8.0))
     assert reason.text == "amount 612 is 61 times this card's usual 10"
     assert reason.expected == pytest.approx(habit)
     assert reason.actual == 612.0
@@ -198,8 +201,8 @@ def test_a_silent_record_says_by_how_much() -> None:
 
 def test_the_habits_of_the_records_entities() -> None:
     habit = 10.0
-    changes = {"value_amount": 612.0, "deviation_amount": math.asinh(612.0) - math.asinh(habit)}
-    found = explained({"amount": 612}, (50.0, 33.0, 21.0, 4.0), **changes).habits
+    counts = (50.0, 33.0, 21.0, 4.0, math.asinh(habit), 0.0)
+    found = explained({"amount": 612}, counts, value_amount=612.0, deviation_amount=8.0).habits
     assert [(own.entity, own.field) for own in found] == [("card", "amount"), ("card", "load")]
     assert (found[0].value, found[0].seen, found[0].events) == ("4716001122334455", 33.0, 21.0)
     assert found[0].usual == pytest.approx(habit)
@@ -207,9 +210,10 @@ def test_the_habits_of_the_records_entities() -> None:
 
 def test_one_plain_sentence() -> None:
     """The example of a sentence: an amount against the card's habit, and a word that is new."""
-    changes = {"value_amount": 612.4, "deviation_amount": math.asinh(612.4) - math.asinh(68.0)}
     record = {"amount": 612.4, "channel": "fax"}
-    found = explained(record, (0.0, 33.0, 21.0, 4.0), rarity_channel=400.0, **changes)
+    counts = (0.0, 33.0, 21.0, 4.0, math.asinh(68.0), 0.0)
+    changes = {"value_amount": 612.4, "deviation_amount": 8.0, "rarity_channel": 400.0}
+    found = explained(record, counts, **changes)
     assert found.summary == (
         "amount 612.40 is 9 times this card's usual 68, with a channel never seen before"
     )

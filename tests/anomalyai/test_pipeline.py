@@ -38,7 +38,7 @@ RECORDS, SWAPPED_AT = 3_000, 1_301
 def feed() -> RecordBatch:
     """Return purchases with a few anomalies; the model comes in the middle of a block."""
     records = purchases(RECORDS)
-    for i in (700, 1_500, 2_050, 2_051):
+    for i in (700, 1_500, 2_050, 2_051, RECORDS - 20):
         records[i]["amount"] = 9_000.0
         records[i]["shop"] = "never-seen"
     return batch_of(records)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anomalyai.detectors.column_density import FAR_FACTOR, FAR_POWER, MISSING, STEP, ColumnDensity
+from anomalyai.detectors.column_density import MISSING, MOST_INDEX, STEP, ColumnDensity
 
 
 def density(values: NDArray[np.float64], upper_only: bool = False) -> ColumnDensity:
@@ -44,15 +44,55 @@ def test_far_out_is_bounded_by_how_much_was_learnt() -> None:
     values = np.random.default_rng(0).normal(size=999)
     found = density(values)
     farthest = float(np.abs((values - found.median[0]) / found.spread[0]).max()) * found.spread[0]
-    ratios = np.array([[0.5], [FAR_FACTOR * 0.9], [10.0], [40.0], [1e20], [-10.0]])
+    ratios = np.array([[0.5], [1.1], [10.0], [40.0], [1e20], [-10.0]])
     probes = found.median[0] + farthest * ratios
     bound = found.far_out(np.vstack([probes, [[np.nan]]]), np.array([0]))[:, 0]
     assert bound[:2].tolist() == [1.0, 1.0]
-    assert bound[2] == pytest.approx(10.0**-FAR_POWER / 1_000.0, rel=0.15)
-    assert bound[3] / bound[2] == pytest.approx(4.0**-FAR_POWER)
-    assert 0.0 < bound[4] < 1e-20
+    index = -np.log(bound[3] / bound[2]) / np.log(4.0)
+    assert 1.5 < index <= MOST_INDEX
+    assert bound[2] == pytest.approx(10.0**-index / 1_000.0, rel=0.5)
+    assert 0.0 < bound[4] < 1e-30
     assert bound[5] == pytest.approx(bound[2])
     assert bound[6] == 1.0
+
+
+def drawn(shape: str, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return values whose tails are heavy, light, or end."""
+    found: NDArray[np.float64] = {
+        "pareto": lambda: rng.pareto(1.1, n),
+        "lognormal": lambda: rng.lognormal(0.0, 1.5, n),
+        "normal": lambda: rng.normal(size=n),
+        "uniform": lambda: rng.random(n),
+    }[shape]()
+    return found
+
+
+@pytest.mark.parametrize("shape", ["pareto", "lognormal", "normal", "uniform"])
+@pytest.mark.parametrize("learnt", [200, 2_000])
+def test_far_out_is_hardly_ever_said_of_a_usual_value(shape: str, learnt: int) -> None:
+    """Whatever the tail: of values like those learnt hardly more than the share that the bound says."""
+    rng = np.random.default_rng(7)
+    bounds = np.concatenate(
+        [
+            density(drawn(shape, learnt, rng)).far_out(drawn(shape, 2_000, rng)[:, None], np.array([0]))[:, 0]
+            for _ in range(40)
+        ]
+    )
+    for share in (1e-2, 1e-3, 1e-4):
+        assert np.mean(bounds <= share) <= 3.0 * share + 3.0 / len(bounds)
+
+
+def test_what_is_far_depends_on_the_tail() -> None:
+    rng = np.random.default_rng(1)
+    ratio = np.array([[8.0]])
+    bounds = []
+    for shape in ("pareto", "lognormal", "normal"):
+        found = density(drawn(shape, 5_000, rng))
+        bounds.append(
+            float(found.far_out(found.median + found.spread * found.farthest * ratio, np.array([0]))[0, 0])
+        )
+    assert bounds[0] == 1.0
+    assert bounds[2] < bounds[1] < 1e-4
 
 
 @pytest.mark.parametrize("values", [np.zeros(500), np.r_[np.zeros(480), np.full(20, 7.0)], np.full(500, 3.0)])
