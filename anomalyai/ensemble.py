@@ -71,10 +71,6 @@ class Heard(NamedTuple):
     tight: NDArray[np.uint16]
     wide: NDArray[np.uint16]
 
-    def at(self, rows: NDArray[np.bool_]) -> Heard:
-        """Return what was heard of some of the rows, bool [n]."""
-        return Heard(self.voices[rows], self.bins[rows], self.tight[:, :, rows], self.wide[:, :, rows])
-
     @classmethod
     def joined(cls, parts: Sequence[Heard]) -> Heard:
         """Return what was heard of the rows of all parts, one after another."""
@@ -160,29 +156,37 @@ class Ensemble:
         """Score feature rows, float64 [n, columns] -> float64 [n]."""
         return self.combine(self.hear(values).voices)
 
-    def learn_batch(self, values: NDArray[np.float64], heard: Heard, clean: NDArray[np.bool_]) -> None:
-        """Learn rows, float64 [n, columns], and what was heard of them.
+    def learn_batch(
+        self,
+        values: NDArray[np.float64],
+        heard: Heard,
+        counted: NDArray[np.bool_],
+        clean: NDArray[np.bool_],
+    ) -> None:
+        """Learn rows, float64 [n, columns], by what was heard of them.
 
-        Scales and densities learn all that is given, which must include the usual share of rare rows: without
-        it their tails would look rarer from block to block. Trees and usual rarities, which a burst fills
-        quickly, learn the rows where `clean` [n] holds.
+        Scales and densities learn the rows where `counted` [n] holds, which must include the usual share of
+        rare ones: without it their tails would look rarer from block to block. Trees and usual rarities,
+        which a burst fills quickly, learn those of them where `clean` [n] holds.
         """
-        if not self.is_warm or not len(values):
+        if not self.is_warm or not counted.any():
             return
-        self.density.learn_bins(heard.bins)
-        self.members.learn(heard.voices)
-        rows = values[clean]
+        self.density.learn_bins(heard.bins, np.flatnonzero(counted))
+        self.members.learn(heard.voices[counted])
+        rows = np.flatnonzero(counted & clean)
         if not len(rows):
             return
         self.weight = self.weight * 0.5 ** (len(rows) / MEMORY) + len(rows)
-        self._learn_rarity(rows, len(rows) / self.weight)
-        self.tight.learn_leaves(heard.tight[:, :, clean])
-        self.wide.learn_leaves(heard.wide[:, :, clean])
+        self._learn_rarity(values[rows], len(rows) / self.weight)
+        self.tight.learn_leaves(heard.tight, rows)
+        self.wide.learn_leaves(heard.wide, rows)
 
-    def _learn_rarity(self, values: NDArray[np.float64], step: float) -> None:
+    def _learn_rarity(self, rows: NDArray[np.float64], step: float) -> None:
+        values = rows[:, self._rarities]
         known = np.isfinite(values)
         means = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        self.typical_rarity += np.where(known.any(axis=0), step * (means - self.typical_rarity), 0.0)
+        usual = self.typical_rarity[self._rarities]
+        self.typical_rarity[self._rarities] += np.where(known.any(axis=0), step * (means - usual), 0.0)
 
     def rescale(self, rows: NDArray[np.float64]) -> None:
         """Take scales from clean rows, float64 [n, columns], and learn these rows anew on them."""

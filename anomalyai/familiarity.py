@@ -112,16 +112,16 @@ def meet_rows(
 
 
 @compiled
-def surprise_of_new(own: Any, at: Any, events: Any, pooled: Any, is_new: Any) -> Any:
+def surprise_of_new(stats: Any, slot: Any, at: Any, events: Any, pooled: Any, other: Any, is_new: Any) -> Any:
     """Return how surprising the counterparty is, in nats: 0 for one met before; then count it.
 
-    `own[at]` is the entity's decayed count of new counterparties, `events` that of its events before this
-    one, `pooled` [2] the feed's new pairs and all pairs.
+    `stats[slot, at]` is the entity's decayed count of new counterparties, `events` that of its events before
+    this one, `pooled[other]` [2] the feed's new pairs and all pairs.
     """
-    share = (pooled[0] + 1.0) / (pooled[1] + 2.0)
-    expected = (float(own[at]) + PRIOR_EVENTS * share) / (events + PRIOR_EVENTS)
+    share = (pooled[other, 0] + 1.0) / (pooled[other, 1] + 2.0)
+    expected = (float(stats[slot, at]) + PRIOR_EVENTS * share) / (events + PRIOR_EVENTS)
     came = 1.0 if is_new else 0.0
-    pooled[0] = pooled[0] * POOLED_DECAY + came
-    pooled[1] = pooled[1] * POOLED_DECAY + 1.0
-    own[at] = np.float32(own[at] * OWN_DECAY + came)
+    pooled[other, 0] = pooled[other, 0] * POOLED_DECAY + came
+    pooled[other, 1] = pooled[other, 1] * POOLED_DECAY + 1.0
+    stats[slot, at] = np.float32(stats[slot, at] * OWN_DECAY + came)
     return -np.log(expected) if is_new else 0.0

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.familiarity import MAX_COUNTERPARTIES, PairTable
-from anomalyai.hour import HourRate
+from anomalyai.hour import HourRate, turns
 from anomalyai.place import distances_apart
 from anomalyai.profile import MAX_PLACES, EntityProfile
 from anomalyai.rarity import ValueRarity
@@ -167,11 +167,12 @@ class FeatureBuilder:
         }
         tracked = max((profile.tracked for profile in self._profiles), default=0)
         transformed = np.arcsinh(numbers[:, :tracked])
+        angles = turns(time_s)
         for j, (profile, others) in enumerate(zip(self._profiles, self._counterparties, strict=True)):
             with_others = np.empty((len(time_s), len(others)), dtype=np.uint8)
             for place, other in enumerate(others):
                 with_others[:, place] = met[min(j, other), max(j, other)]
-            seen = profile.observe(keys[j], time_s, transformed, with_others, places, self.ticks)
+            seen = profile.observe(keys[j], time_s, angles, transformed, with_others, places, self.ticks)
             columns.append(seen.columns)
             counts.append(seen.counts)
 

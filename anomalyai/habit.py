@@ -46,33 +46,39 @@ POOLED_DECAY = 0.5 ** (1.0 / POOLED_HALF_LIFE)
 
 
 @compiled
-def deviate(own: Any, at: Any, pooled: Any, value: Any) -> Any:
+def deviate(stats: Any, slot: Any, at: Any, pooled: Any, quantity: Any, value: Any) -> Any:
     """Return (deviation in spreads, habit), then learn the value.
 
-    `own[at:at + STATS]` are the entity's statistics, `pooled` [POOLED] the feed's own. Until the feed's
-    spread is known the deviation is the plain difference.
+    `stats[slot, at:at + STATS]` are the entity's statistics, `pooled[quantity]` [POOLED] the feed's own.
+    Until the feed's spread is known the deviation is the plain difference.
     """
-    known = pooled[2] > 0.0
-    mean = pooled[0] if known else value
-    count = float(own[at + 2])
-    own_mean = float(own[at])
-    own_variance = float(own[at + 1])
-    prior = PRIOR_MEAN / (1.0 + count / PRIOR_FADES)
-    habit = (count * own_mean + prior * mean) / (count + prior)
+    own_mean = float(stats[slot, at])
+    own_variance = float(stats[slot, at + 1])
+    count = float(stats[slot, at + 2])
+    mean, variance, known = pooled[quantity, 0], pooled[quantity, 1], pooled[quantity, 2]
+    if known == 0.0:
+        mean = value
+    own_weight = count * (count + PRIOR_FADES)
+    habit = (own_weight * own_mean + PRIOR_MEAN * PRIOR_FADES * mean) / (
+        own_weight + PRIOR_MEAN * PRIOR_FADES
+    )
     error = value - habit
-    variance = 1.0
-    learnt = value
-    if pooled[2] > POOLED_KNOWN:
-        variance = (count * own_variance + PRIOR_SPREAD * pooled[1]) / (count + PRIOR_SPREAD)
-        variance = max(variance, LEAST_SHARE * pooled[1], (LEAST_STEP * (1.0 + abs(habit))) ** 2)
-        limit = CLIP_SPREADS * np.sqrt(pooled[1])
-        learnt = habit + min(max(error, -limit), limit)
-    squared = (learnt - habit) ** 2
-    pooled[2] = pooled[2] * POOLED_DECAY + 1.0
-    pooled[0] += (learnt - mean) / pooled[2] if known else value
-    pooled[1] += (squared - pooled[1]) / pooled[2]
+    expected = 1.0
+    learnt = error
+    if known > POOLED_KNOWN:
+        expected = (count * own_variance + PRIOR_SPREAD * variance) / (count + PRIOR_SPREAD)
+        expected = max(expected, LEAST_SHARE * variance, (LEAST_STEP * (1.0 + abs(habit))) ** 2)
+        if error * error > CLIP_SPREADS**2 * variance:
+            limit = CLIP_SPREADS * np.sqrt(variance)
+            learnt = min(max(error, -limit), limit)
+    known = known * POOLED_DECAY + 1.0
+    step = 1.0 / known
+    pooled[quantity, 0] = mean + (habit + learnt - mean) * step
+    pooled[quantity, 1] = variance + (learnt * learnt - variance) * step
+    pooled[quantity, 2] = known
     count = count * OWN_DECAY + 1.0
-    own[at] = np.float32(own_mean + (learnt - own_mean) / count)
-    own[at + 1] = np.float32(own_variance + (squared - own_variance) / count)
-    own[at + 2] = np.float32(count)
-    return error / np.sqrt(variance), habit
+    step = 1.0 / count
+    stats[slot, at] = np.float32(own_mean + (habit + learnt - own_mean) * step)
+    stats[slot, at + 1] = np.float32(own_variance + (learnt * learnt - own_variance) * step)
+    stats[slot, at + 2] = np.float32(count)
+    return error / np.sqrt(expected), habit

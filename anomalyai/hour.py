@@ -111,31 +111,39 @@ def watch(start_s: Any, stop_s: Any, counts: Any, watched_s: Any) -> None:
         watched_s[hour % HOURS] += min(stop_s, (hour + 1) * HOUR_S) - max(start_s, hour * HOUR_S)
 
 
+def turns(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return cosines and sines of times of day, float64 [n, 2], a turn a day."""
+    angle = 2.0 * np.pi * (time_s / DAY_S % 1.0)
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
 @compiled
-def surprise_of_hour(own: Any, at: Any, age_days: Any, pause_s: Any, time_s: Any) -> Any:
+def surprise_of_hour(
+    stats: Any, slot: Any, at: Any, is_known: Any, pause_s: Any, cosine: Any, sine: Any
+) -> Any:
     """Return how surprising the time of day is for an entity, in nats, 0 or more; then learn it.
 
-    NaN on an entity's first day.
+    NaN where the entity is not known well enough (`is_known`), so on its first day. `cosine` and `sine` are
+    of the time of day, a turn a day (`turns`).
 
-    `own[at:at + OWN_STATS]` are the decayed sums of the cosines and sines of its times of day and of their
-    weights: the time since the event before, an hour at most, so that a thousand events in a minute count for
-    a minute. The sums' resultant says how concentrated its hours are; the surprise is that of a von Mises
-    distribution of this concentration against its own mode (Mardia & Jupp 2000): an entity that is active
-    round the clock is never surprising.
+    `stats[slot, at:at + OWN_STATS]` are the decayed sums of the cosines and sines of its times of day and of
+    their weights: the time since the event before, an hour at most, so that a thousand events in a minute
+    count for a minute. The sums' resultant says how concentrated its hours are; the surprise is that of a von
+    Mises distribution of this concentration against its own mode (Mardia & Jupp 2000): an entity that is
+    active round the clock is never surprising.
     """
-    angle = 2.0 * np.pi * (time_s / DAY_S - np.floor(time_s / DAY_S))
-    cosine, sine = np.cos(angle), np.sin(angle)
-    pause_s = max(pause_s, 0.0) if not np.isnan(pause_s) else LEAST_WEIGHT_S
-    decay = 2.0 ** (-pause_s / HALF_LIFE_S)
-    x, y, watched_s = own[at] * decay, own[at + 1] * decay, own[at + 2] * decay
-    length = np.hypot(x, y)
+    if np.isnan(pause_s):
+        pause_s = LEAST_WEIGHT_S
+    decay = np.exp(-np.log(2.0) / HALF_LIFE_S * pause_s)
+    x, y, watched_s = stats[slot, at] * decay, stats[slot, at + 1] * decay, stats[slot, at + 2] * decay
+    length = np.sqrt(x * x + y * y)
     surprise = np.nan
-    if age_days >= 1.0 and length > 0.0:
+    if is_known and length > 0.0:
         resultant = min(length / (watched_s + OWN_PRIOR_S), 0.98)
         concentration = resultant * (2.0 - resultant**2) / (1.0 - resultant**2)  # Banerjee et al. 2005
         surprise = concentration * (1.0 - (x * cosine + y * sine) / length)
     weight_s = min(max(pause_s, LEAST_WEIGHT_S), HOUR_S)
-    own[at] = np.float32(x + weight_s * cosine)
-    own[at + 1] = np.float32(y + weight_s * sine)
-    own[at + 2] = np.float32(watched_s + weight_s)
+    stats[slot, at] = np.float32(x + weight_s * cosine)
+    stats[slot, at + 1] = np.float32(y + weight_s * sine)
+    stats[slot, at + 2] = np.float32(watched_s + weight_s)
     return surprise

@@ -19,35 +19,43 @@ HALF_LIVES_S = (60.0, 3_600.0, 86_400.0, 2_592_000.0)
 STATS = 6
 """Float32 statistics of an entity: a count for each half-life, the shares reached of the two long ones."""
 
-_DAY, _MONTH = 2, 3
 PRIOR_EVENTS = 1.5
 """Events of the short count that an entity is allowed beyond its own pace: two in a row are no burst."""
 
-MINUTE_RATE, HOUR_RATE, DAY_RATE, MONTH_RATE = (-1.0 / half_life_s for half_life_s in HALF_LIVES_S)
+OF_MONTH_IN_A_DAY = 1.0 - 0.5 ** (HALF_LIVES_S[2] / HALF_LIVES_S[3])
+
+MINUTE_RATE, HOUR_RATE, DAY_RATE, MONTH_RATE = (-np.log(2.0) / half_life_s for half_life_s in HALF_LIVES_S)
+"""Shares that a second takes off, as logarithms."""
 
 
 @compiled
-def count_event(own: Any, gap_s: Any, out: Any, column: Any) -> None:
+def count_event(stats: Any, slot: Any, gap_s: Any, columns: Any, row: Any, column: Any) -> None:
     """Count an event `gap_s` (0 or more) after the last one; write how bursty the last minute and hour were.
 
-    `out[column]` is the logarithm of the minute's count over what the day's count implies, `out[column + 1]`
-    that of the hour's over the month's.
+    `columns[row, column]` is the logarithm of the minute's count over what the day's count implies, the next
+    column that of the hour's over the month's.
     """
-    day, month = 2.0 ** (gap_s * DAY_RATE), 2.0 ** (gap_s * MONTH_RATE)
-    own[0] = np.float32(own[0] * 2.0 ** (gap_s * MINUTE_RATE) + 1.0)
-    own[1] = np.float32(own[1] * 2.0 ** (gap_s * HOUR_RATE) + 1.0)
-    own[2] = np.float32(own[2] * day + 1.0)
-    own[3] = np.float32(own[3] * month + 1.0)
-    own[4] = np.float32(1.0 - (1.0 - own[4]) * day)
-    own[5] = np.float32(1.0 - (1.0 - own[5]) * month)
-    out[column] = excess(own[0], own[2], own[4], HALF_LIVES_S[0] / HALF_LIVES_S[2])
-    out[column + 1] = excess(own[1], own[3], own[5], HALF_LIVES_S[1] / HALF_LIVES_S[3])
+    day, month = np.exp(gap_s * DAY_RATE), np.exp(gap_s * MONTH_RATE)
+    in_minute = stats[slot, 0] * np.exp(gap_s * MINUTE_RATE) + 1.0
+    in_hour = stats[slot, 1] * np.exp(gap_s * HOUR_RATE) + 1.0
+    in_day = stats[slot, 2] * day + 1.0
+    in_month = stats[slot, 3] * month + 1.0
+    of_day = 1.0 - (1.0 - stats[slot, 4]) * day
+    of_month = 1.0 - (1.0 - stats[slot, 5]) * month
+    stats[slot, 0] = np.float32(in_minute)
+    stats[slot, 1] = np.float32(in_hour)
+    stats[slot, 2] = np.float32(in_day)
+    stats[slot, 3] = np.float32(in_month)
+    stats[slot, 4] = np.float32(of_day)
+    stats[slot, 5] = np.float32(of_month)
+    columns[row, column] = excess(in_minute, in_day, of_day, HALF_LIVES_S[0] / HALF_LIVES_S[2])
+    columns[row, column + 1] = excess(in_hour, in_month, of_month, HALF_LIVES_S[1] / HALF_LIVES_S[3])
 
 
 @compiled
-def age_days(own: Any) -> Any:
-    """Return how many days the entity has been seen, at most a few hundred."""
-    return -30.0 * np.log2(max(1.0 - own[5], 1e-4))
+def is_older_than_a_day(stats: Any, slot: Any) -> Any:
+    """Return whether the entity has been seen for a day."""
+    return stats[slot, 5] > OF_MONTH_IN_A_DAY
 
 
 @compiled

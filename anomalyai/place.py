@@ -36,30 +36,30 @@ def is_place(latitude: Any, longitude: Any) -> Any:
 
 
 @compiled
-def journey(own: Any, at: Any, latitude: Any, longitude: Any, pause_s: Any) -> Any:
+def journey(stats: Any, slot: Any, at: Any, latitude: Any, longitude: Any, pause_s: Any) -> Any:
     """Return (ln(1 + km/h) since the last place, ln(1 + km) from the usual one), then learn the place.
 
     NaN while there is none to compare with; the speed is NaN where `pause_s` is.
     """
     speed = np.nan
     away = np.nan
-    count = float(own[at + 4])
+    count = float(stats[slot, at + 4])
     if count > 0.0:
-        usual_longitude = float(own[at + 3])
-        away = np.log1p(distance_km(latitude, longitude, float(own[at + 2]), usual_longitude))
-        travelled_km = distance_km(latitude, longitude, float(own[at]), float(own[at + 1]))
+        usual_longitude = float(stats[slot, at + 3])
+        away = np.log1p(distance_km(latitude, longitude, float(stats[slot, at + 2]), usual_longitude))
+        travelled_km = distance_km(latitude, longitude, float(stats[slot, at]), float(stats[slot, at + 1]))
         speed = np.log1p(travelled_km / (pause_s / 3_600.0 + MIN_TRAVEL_H))
         count = count * DECAY + 1.0
         turn = (longitude - usual_longitude + 180.0) % 360.0 - 180.0  # the short way round
-        own[at + 2] += np.float32((latitude - own[at + 2]) / count)
-        own[at + 3] += np.float32(turn / count)
+        stats[slot, at + 2] += np.float32((latitude - stats[slot, at + 2]) / count)
+        stats[slot, at + 3] += np.float32(turn / count)
     else:
         count = 1.0
-        own[at + 2] = np.float32(latitude)
-        own[at + 3] = np.float32(longitude)
-    own[at] = np.float32(latitude)
-    own[at + 1] = np.float32(longitude)
-    own[at + 4] = np.float32(count)
+        stats[slot, at + 2] = np.float32(latitude)
+        stats[slot, at + 3] = np.float32(longitude)
+    stats[slot, at] = np.float32(latitude)
+    stats[slot, at + 1] = np.float32(longitude)
+    stats[slot, at + 4] = np.float32(count)
     return speed, away
 
 

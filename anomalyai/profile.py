@@ -79,6 +79,7 @@ class EntityProfile:
         self,
         keys: NDArray[np.uint64],
         time_s: NDArray[np.float64],
+        turns: NDArray[np.float64],
         numbers: NDArray[np.float64],
         met: NDArray[np.uint8],
         places: NDArray[np.float64],
@@ -86,8 +87,9 @@ class EntityProfile:
     ) -> Observed:
         """Compare n records with the profiles and learn them, one after another in order.
 
-        `numbers` are asinh(x) [n, tracked or more], `met` [n, counterparties] as `familiarity` says, `places`
-        latitudes and longitudes in turn [n, 2 * places or more].
+        `turns` are `hour.turns` of the times, `numbers` asinh(x) [n, tracked or more], `met` [n,
+        counterparties] as `familiarity` says, `places` latitudes and longitudes in turn [n, 2 * places or
+        more].
         """
         seen = Observed(
             np.full((len(keys), self.width), np.nan), np.full((len(keys), 2 * self.tracked), np.nan)
@@ -98,6 +100,7 @@ class EntityProfile:
             done, fresh, evicted, late = observe_rows(
                 keys,
                 time_s,
+                turns,
                 numbers,
                 met,
                 places,
@@ -141,6 +144,7 @@ class EntityProfile:
 def observe_rows(
     keys: Any,
     time_s: Any,
+    turns: Any,
     numbers: Any,
     met: Any,
     places: Any,
@@ -176,70 +180,90 @@ def observe_rows(
         if pause_s < 0.0:
             late += 1
             pause_s = np.nan
-        elapsed_s = 0.0 * time_s[i] if np.isnan(pause_s) else pause_s
-        observe_entity(
-            stats[slot],
-            time_s[i],
-            pause_s,
-            elapsed_s,
-            numbers[i],
-            met[i],
-            places[i],
-            layout,
-            pooled,
-            pooled_pairs,
-            columns[i],
-            counts[i],
-        )
+        compare_numbers(stats, slot, numbers, layout, pooled, columns, counts, i)
+        compare_places(stats, slot, pause_s, places, layout, pooled, columns, i)
+        compare_counterparties(stats, slot, met, layout, pooled_pairs, columns, i)
+        compare_times(stats, slot, time_s, pause_s, turns, layout, pooled, columns, i)
+        stats[slot, _EVENTS] = np.float32(stats[slot, _EVENTS] * habit.OWN_DECAY + 1.0)
         if not time_s[i] <= last_s[slot] and not np.isnan(time_s[i]):
             last_s[slot] = time_s[i]
     return keys.shape[0], fresh, evicted, late
 
 
 @compiled
-def observe_entity(
-    own: Any,
+def compare_numbers(
+    stats: Any, slot: Any, numbers: Any, layout: Any, pooled: Any, columns: Any, counts: Any, i: Any
+) -> None:
+    """Compare the numbers of record `i` with its entity's habits and learn them."""
+    tracked, first_habit = layout[0], layout[4]
+    for j in range(tracked):
+        if not np.isnan(numbers[i, j]):
+            at = first_habit + habit.STATS * j
+            counts[i, j] = stats[slot, at + 2]
+            deviation, usual = habit.deviate(stats, slot, at, pooled, j, numbers[i, j])
+            columns[i, j] = deviation
+            counts[i, tracked + j] = usual
+
+
+@compiled
+def compare_times(
+    stats: Any,
+    slot: Any,
     time_s: Any,
     pause_s: Any,
-    elapsed_s: Any,
-    numbers: Any,
-    met: Any,
-    places: Any,
+    turns: Any,
     layout: Any,
     pooled: Any,
-    pooled_pairs: Any,
     columns: Any,
-    counts: Any,
+    i: Any,
 ) -> None:
-    """Compare one record with its entity's statistics and learn it; `layout` as `EntityProfile` made it.
+    """Compare the pause before record `i`, its entity's pace and the hour with what is usual; learn them.
 
-    `pause_s` is the time since the entity's last event, NaN where there is none or the record is late;
-    `elapsed_s` is 0 then, and NaN where the record has no time.
+    `pause_s` is NaN where there was no event before, the record is late, or it has no time.
     """
-    tracked, counterparties, n_places, first_place, first_habit = layout
-    habits = tracked + 1 + n_places
-    for j in range(tracked):
-        if not np.isnan(numbers[j]):
-            at = first_habit + habit.STATS * j
-            counts[j] = own[at + 2]
-            columns[j], counts[tracked + j] = habit.deviate(own, at, pooled[j], numbers[j])
+    if np.isnan(time_s[i]):
+        return
+    tracked, n_places, first_habit = layout[0], layout[2], layout[4]
+    elapsed_s = 0.0
     if not np.isnan(pause_s):
+        elapsed_s = pause_s
         at = first_habit + habit.STATS * tracked
-        columns[tracked], _ = habit.deviate(own, at, pooled[tracked], np.log1p(pause_s))
-    if not np.isnan(elapsed_s):
-        pace.count_event(own, elapsed_s, columns, habits)
-        columns[habits + 2] = hour.surprise_of_hour(own, _HOURS, pace.age_days(own), pause_s, time_s)
+        columns[i, tracked], _ = habit.deviate(stats, slot, at, pooled, tracked, np.log1p(pause_s))
+    column = tracked + 1 + n_places
+    pace.count_event(stats, slot, elapsed_s, columns, i, column)
+    is_known = pace.is_older_than_a_day(stats, slot)
+    columns[i, column + 2] = hour.surprise_of_hour(
+        stats, slot, _HOURS, is_known, pause_s, turns[i, 0], turns[i, 1]
+    )
+
+
+@compiled
+def compare_counterparties(
+    stats: Any, slot: Any, met: Any, layout: Any, pooled_pairs: Any, columns: Any, i: Any
+) -> None:
+    """Say how surprising the counterparties of record `i` are, and count them."""
+    tracked, counterparties, n_places = layout[0], layout[1], layout[2]
+    events = float(stats[slot, _EVENTS])
     for other in range(counterparties):
-        if met[other] != familiarity.UNKNOWN:
-            columns[habits + 3 + other] = familiarity.surprise_of_new(
-                own, _NEW + other, float(own[_EVENTS]), pooled_pairs[other], met[other] == familiarity.NEW
+        if met[i, other] != familiarity.UNKNOWN:
+            is_new = met[i, other] == familiarity.NEW
+            columns[i, tracked + n_places + 4 + other] = familiarity.surprise_of_new(
+                stats, slot, _NEW + other, events, pooled_pairs, other, is_new
             )
-    own[_EVENTS] = np.float32(own[_EVENTS] * habit.OWN_DECAY + 1.0)
+
+
+@compiled
+def compare_places(
+    stats: Any, slot: Any, pause_s: Any, places: Any, layout: Any, pooled: Any, columns: Any, i: Any
+) -> None:
+    """Compare the places of record `i` with its entity's last and usual ones, and learn them."""
+    tracked, counterparties, n_places, first_place, first_habit = layout
     for p in range(n_places):
-        latitude, longitude = places[2 * p], places[2 * p + 1]
+        latitude, longitude = places[i, 2 * p], places[i, 2 * p + 1]
         if place.is_place(latitude, longitude):
-            speed, away = place.journey(own, first_place + place.STATS * p, latitude, longitude, pause_s)
-            columns[habits + 3 + counterparties + p] = speed
+            at = first_place + place.STATS * p
+            speed, away = place.journey(stats, slot, at, latitude, longitude, pause_s)
+            columns[i, tracked + n_places + 4 + counterparties + p] = speed
             if not np.isnan(away):
                 j = tracked + 1 + p
-                columns[j], _ = habit.deviate(own, first_habit + habit.STATS * j, pooled[j], away)
+                columns[i, j], _ = habit.deviate(stats, slot, first_habit + habit.STATS * j, pooled, j, away)

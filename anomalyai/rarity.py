@@ -19,6 +19,7 @@ HALF_LIVES = (1_000.0, 20_000.0)
 """Records after which a value's count is worth half, in the short and the long memory."""
 
 SHORT_DECAY, LONG_DECAY = (0.5 ** (1.0 / half_life) for half_life in HALF_LIVES)
+SHORT_RATE, LONG_RATE = np.log(SHORT_DECAY), np.log(LONG_DECAY)
 
 
 class ValueRarity:
@@ -97,8 +98,8 @@ def rarity_rows(
             slot, found = claim_slot(table_keys, touched, last_s, stats, keys[i], tick)
             fresh += found == 1
             evicted += found == 2
-            short = stats[slot, 0] * SHORT_DECAY**age if found == 0 else 0.0
-            long = stats[slot, 1] * LONG_DECAY**age if found == 0 else 0.0
+            short = stats[slot, 0] * np.exp(SHORT_RATE * age) if found == 0 else 0.0
+            long = stats[slot, 1] * np.exp(LONG_RATE * age) if found == 0 else 0.0
             before[i] = long
             out[i] = -0.5 * np.log((short + 0.5) / (totals[0] + 1.0) * ((long + 0.5) / (totals[1] + 1.0)))
             stats[slot, 0] = np.float32(short + 1.0)

@@ -153,7 +153,7 @@ class Scorer:
         if self.ensemble.is_warm:
             self.calibrator.learn(raw[counted])
         clean = ~(held | flagged)
-        self.ensemble.learn_batch(values[counted], heard.at(counted), clean[counted])
+        self.ensemble.learn_batch(values, heard, counted, clean)
         self.reservoir.add(values[counted])
         before, self.clean = self.clean, self.clean + int(np.count_nonzero(clean))
         if _crosses_rescale(before, self.clean):

@@ -19,6 +19,7 @@ TREES = 25
 WINDOW = 1_000
 WIDENING = 0.5
 QUARTILE_WIDENING = 5.0
+LEAST_MASS = 1e-7
 RARITY_NATS = 8.0
 """Rarities are seen as shares of this, and larger ones as this."""
 
@@ -74,13 +75,13 @@ class TreeGroup:
         """Return the mean over the ensembles of -ln(mass), float64 [n]."""
         total = np.zeros(leaves.shape[2])
         for place, trees in enumerate(self.sets):
-            total -= np.log(np.maximum(1.0 - trees.score_leaves(leaves[place]), 1e-7))
+            add_thinness(leaves[place], trees.table, trees.max_score, total)
         return total / len(self.sets)
 
-    def learn_leaves(self, leaves: NDArray[np.uint16]) -> None:
-        """Learn clean rows by where they fell."""
+    def learn_leaves(self, leaves: NDArray[np.uint16], rows: NDArray[np.int64] | None = None) -> None:
+        """Learn clean rows by where they fell, all or those at `rows`."""
         for place, trees in enumerate(self.sets):
-            trees.learn_leaves(leaves[place])
+            trees.learn_leaves(leaves[place], rows)
 
     def fit_range(self, values: NDArray[np.float64], range_of: RangeOf) -> None:
         """Take the range of the numbers in feature rows, float64 [n, columns], and learn these rows anew."""
@@ -128,6 +129,19 @@ def quartile_range(rows: NDArray[np.float64]) -> Range:
 def _widened(low: float, high: float, share: float) -> tuple[float, float]:
     reach = share * (high - low) if high > low else 0.5 * max(abs(high), 1.0)
     return low - reach, high - low + 2.0 * reach
+
+
+@compiled
+def add_thinness(leaves: Any, table: Any, max_score: Any, total: Any) -> None:
+    """Add -ln of the share of the largest mass that each row's leaves hold to `total` [n]."""
+    width = len(table) // leaves.shape[0]
+    sums = np.zeros(len(total))
+    for tree in range(leaves.shape[0]):
+        base = np.uint64(tree * width)
+        for i in range(len(total)):
+            sums[i] += table[base + np.uint64(leaves[tree, i])]
+    for i in range(len(total)):
+        total[i] -= np.log(max(sums[i] / max_score, LEAST_MASS))
 
 
 @compiled

@@ -45,6 +45,11 @@ that hardly ever leaves its middle every other value is far from it."""
 EDGES = np.exp(STEP * np.arange(BINS))
 """1 + distance at which each bin begins."""
 
+WIDTHS = EDGES * np.expm1(STEP)
+PSEUDO_MASS = PSEUDO_RECORDS * -np.expm1(-STEP) / EDGES
+PSEUDO_SURPRISE = -np.log(PSEUDO_MASS / WIDTHS)
+"""Of the pseudo-record: its share of each bin, and -ln of its density there."""
+
 CELL_BITS, OCTAVES = 7, 23
 _CELLS = np.ldexp(1.0 + np.arange(1 << CELL_BITS) / (1 << CELL_BITS), np.arange(OCTAVES)[:, None]).ravel()
 FIRST_BIN = (np.searchsorted(EDGES[:MISSING], _CELLS, side="right") - 1).astype(np.uint8)
@@ -144,12 +149,12 @@ class ColumnDensity:
 
     def learn_batch(self, values: NDArray[np.float64]) -> None:
         """Learn clean rows, float64 [n, columns]; missing values are skipped."""
-        self.learn_bins(self.bins(values))
+        self.learn_bins(self.bins(values), np.arange(len(values)))
 
-    def learn_bins(self, bins: NDArray[np.uint8]) -> None:
-        """Learn clean rows by their bins, uint8 [n, columns]."""
-        self.mass *= 0.5 ** (len(bins) / self.half_life)
-        add_bins(bins, self.mass)
+    def learn_bins(self, bins: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        """Learn the clean ones, at `rows`, among rows of bins, uint8 [n, columns]."""
+        self.mass *= 0.5 ** (len(rows) / self.half_life)
+        add_bins(bins, rows, self.mass)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -220,9 +225,9 @@ def far_rows(
 
 
 @compiled
-def add_bins(bins: Any, mass: Any) -> None:
-    """Count the bins of clean rows; what is missing has no mass."""
-    for i in range(bins.shape[0]):
+def add_bins(bins: Any, rows: Any, mass: Any) -> None:
+    """Count the bins of some rows; what is missing has no mass."""
+    for i in rows:
         for j in range(bins.shape[1]):
             mass[j, bins[i, j]] += 1.0
     mass[:, MISSING] = 0.0
@@ -253,14 +258,12 @@ def tabulate(mass: Any, table: Any) -> None:
     pooled_mass = np.empty(BINS)
     pooled_width = np.empty(BINS)
     pooled_bins = np.empty(BINS, dtype=np.int64)
-    growth = np.exp(STEP)
     for j in range(mass.shape[0]):
         last = -1
         for b in range(MISSING):
-            lower = EDGES[b]
             last += 1
-            pooled_mass[last] = mass[j, b] + PSEUDO_RECORDS * (1.0 - 1.0 / growth) / lower
-            pooled_width[last] = lower * (growth - 1.0)
+            pooled_mass[last] = mass[j, b] + PSEUDO_MASS[b]
+            pooled_width[last] = WIDTHS[b]
             pooled_bins[last] = 1
             while (
                 last > 0
@@ -271,10 +274,14 @@ def tabulate(mass: Any, table: Any) -> None:
                 pooled_bins[last - 1] += pooled_bins[last]
                 last -= 1
         total = mass[j].sum()
+        scale = np.log(total + PSEUDO_RECORDS)
         b = 0
         mean = 0.0
         for block in range(last + 1):
-            surprise = -np.log(pooled_mass[block] / pooled_width[block] / (total + PSEUDO_RECORDS))
+            if pooled_bins[block] == 1 and mass[j, b] == 0.0:
+                surprise = PSEUDO_SURPRISE[b] + scale
+            else:
+                surprise = scale - np.log(pooled_mass[block] / pooled_width[block])
             for _ in range(pooled_bins[block]):
                 table[j, b] = surprise
                 mean += mass[j, b] * surprise / max(total, 1e-9)

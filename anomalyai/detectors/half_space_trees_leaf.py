@@ -61,6 +61,7 @@ def sum_scores(
 @compiled
 def count(
     leaves: NDArray[np.uint16],
+    rows: NDArray[np.int64],
     current: NDArray[np.uint32],
     reference: NDArray[np.uint32],
     table: NDArray[np.float64],
@@ -68,15 +69,14 @@ def count(
     counter: int,
     window_size: int,
 ) -> int:
-    """Learn rows by their leaves, as `half_space_trees_kernel.advance` does; returns the new counter."""
-    n_rows = leaves.shape[1]
+    """Learn some rows by their leaves, as `half_space_trees_kernel.advance` does; returns the new counter."""
     start = 0
-    while start < n_rows:
-        stop = min(n_rows, start + window_size - counter)
+    while start < len(rows):
+        stop = min(len(rows), start + window_size - counter)
         for tree in range(leaves.shape[0]):
             base = np.uint64(tree * n_leaves)
             for i in range(start, stop):
-                current[base + np.uint64(leaves[tree, i])] += np.uint32(1)
+                current[base + np.uint64(leaves[tree, rows[i]])] += np.uint32(1)
         counter += stop - start
         if counter == window_size:
             pivot(current, reference)

@@ -15,14 +15,23 @@ COLUMNS = (
     Column("y", "value"),
     Column("k", "rarity"),
     Column("x", "deviation", "who"),
+    Column("who", "burst", "who"),
 )
 
 
 def rows(n: int, seed: int = 0) -> NDArray[np.float64]:
-    """Return clean rows: a normal number, a heavy-tailed one, a rarity, a deviation."""
+    """Return clean rows: a normal number, a heavy-tailed one, a rarity, a deviation, a burst."""
     rng = np.random.default_rng(seed)
     rarity = rng.choice([0.1, 2.5, 5.0], n, p=[0.9, 0.09, 0.01])
-    return np.column_stack([rng.normal(size=n), np.exp(rng.normal(size=n)), rarity, rng.normal(size=n)])
+    return np.column_stack(
+        [rng.normal(size=n), np.exp(rng.normal(size=n)), rarity, rng.normal(size=n), rng.normal(size=n)]
+    )
+
+
+def learn(ensemble: Ensemble, part: NDArray[np.float64]) -> None:
+    """Let it learn rows that are all clean."""
+    every = np.ones(len(part), dtype=np.bool_)
+    ensemble.learn_batch(part, ensemble.hear(part), every, every)
 
 
 def warm(n: int = 3_000) -> Ensemble:
@@ -31,7 +40,7 @@ def warm(n: int = 3_000) -> Ensemble:
     ensemble.rescale(rows(500))
     for start in range(0, n, 500):
         part = rows(500, seed=1 + start)
-        ensemble.learn_batch(part, ensemble.hear(part), np.ones(500, dtype=np.bool_))
+        learn(ensemble, part)
     return ensemble
 
 
@@ -41,19 +50,20 @@ def test_a_cold_ensemble_says_nothing() -> None:
     assert np.isnan(ensemble.hear(rows(5)).voices).all()
     assert np.array_equal(ensemble.score_batch(rows(5)), np.zeros(5))
     assert np.array_equal(ensemble.far_out(rows(5) * 1e9), np.zeros(5))
-    ensemble.learn_batch(rows(5), ensemble.hear(rows(5)), np.ones(5, dtype=np.bool_))
+    learn(ensemble, rows(5))
     assert not ensemble.is_warm
 
 
 def test_every_member_hears_its_own_anomaly() -> None:
     ensemble = warm()
     ensemble.swap(train(TrainingSet(rows(1_000), tuple(c.name for c in COLUMNS), 1_000)), rows(500))
-    usual = np.array([[0.1, 1.0, 0.1, 0.1]])
-    probes = np.repeat(usual, 5, axis=0)
+    usual = np.array([[0.1, 1.0, 0.1, 0.1, 0.1]])
+    probes = np.repeat(usual, 6, axis=0)
     probes[1, 0] = 9.0
     probes[2, 2] = 9.0
     probes[3, 3] = 6.0
     probes[4, :2] = 2.8, 9.0
+    probes[5, 4] = 9.0
     voices = ensemble.hear(probes).voices
     assert np.isfinite(voices).all()
     places = {name: j for j, name in enumerate(MEMBERS)}
@@ -62,6 +72,7 @@ def test_every_member_hears_its_own_anomaly() -> None:
         (2, ("rarity", "forest")),
         (3, ("habit", "forest")),
         (4, ("columns", "tight trees", "forest")),
+        (5, ("behaviour", "forest")),
     ):
         for member in members:
             assert voices[probe, places[member]] > voices[0, places[member]], (probe, member)
@@ -72,7 +83,9 @@ def test_every_member_hears_its_own_anomaly() -> None:
 def test_a_low_deviation_is_no_habit_anomaly() -> None:
     ensemble = warm()
     habit = MEMBERS.index("habit")
-    low, high = ensemble.hear(np.array([[0.0, 1.0, 0.1, -9.0], [0.0, 1.0, 0.1, 9.0]])).voices[:, habit]
+    low, high = ensemble.hear(np.array([[0.0, 1.0, 0.1, -9.0, 0.0], [0.0, 1.0, 0.1, 9.0, 0.0]])).voices[
+        :, habit
+    ]
     assert low < 1.0 < high
 
 
@@ -94,11 +107,12 @@ def test_missing_values_score_finitely_and_as_usual() -> None:
 
 def test_only_clean_rows_reach_the_trees() -> None:
     with_attack, without = warm(), warm()
-    attack = np.full((200, 4), 2.0)
+    attack = np.full((200, 5), 2.0)
     part = np.vstack([rows(300, seed=7), attack])
     clean = np.arange(500) < 300
-    with_attack.learn_batch(part, with_attack.hear(part), clean)
-    without.learn_batch(part[:300], without.hear(part[:300]), clean[:300])
+    every = np.ones(500, dtype=np.bool_)
+    with_attack.learn_batch(part, with_attack.hear(part), every, clean)
+    without.learn_batch(part[:300], without.hear(part[:300]), every[:300], clean[:300])
     assert np.array_equal(
         *(found.tight.thinness(found.tight.leaves(attack)) for found in (with_attack, without))
     )
@@ -111,7 +125,7 @@ def test_a_restored_ensemble_goes_on() -> None:
     second.restore(state.loads("ensemble", state.dumps("ensemble", first.state())))
     part = rows(700, seed=20)
     for ensemble in (first, second):
-        ensemble.learn_batch(part, ensemble.hear(part), np.ones(700, dtype=np.bool_))
+        learn(ensemble, part)
     probes = rows(100, seed=21) * 2.0
     assert np.array_equal(first.score_batch(probes), second.score_batch(probes))
     assert state.dumps("ensemble", first.state()) == state.dumps("ensemble", second.state())

@@ -39,12 +39,13 @@ def test_pairs_are_bounded_and_evictions_counted() -> None:
 
 
 def test_who_always_meets_the_same_is_surprised_by_a_new_one() -> None:
-    pooled = np.zeros(2)
-    loyal, roaming = np.zeros(1, dtype=np.float32), np.zeros(1, dtype=np.float32)
+    pooled = np.zeros((1, 2))
+    stats = np.zeros((2, 1), dtype=np.float32)
+    loyal, roaming = 0, 1
     for events in range(100):
-        assert surprise_of_new(loyal, 0, float(events), pooled, events == 0) >= 0.0
-        last = surprise_of_new(roaming, 0, float(events), pooled, True)
-    surprise = surprise_of_new(loyal, 0, 100.0, pooled, True)
+        assert surprise_of_new(stats, loyal, 0, float(events), pooled, 0, events == 0) >= 0.0
+        last = surprise_of_new(stats, roaming, 0, float(events), pooled, 0, True)
+    surprise = surprise_of_new(stats, loyal, 0, 100.0, pooled, 0, True)
     assert surprise > 3.0
     assert last == pytest.approx(0.0, abs=0.5)
-    assert surprise_of_new(loyal, 0, 100.0, pooled, False) == 0.0
+    assert surprise_of_new(stats, loyal, 0, 100.0, pooled, 0, False) == 0.0

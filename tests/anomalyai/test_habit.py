@@ -14,11 +14,11 @@ class Feed:
 
     def __init__(self, entities: int) -> None:
         self.own: NDArray[np.float32] = np.zeros((entities, STATS), dtype=np.float32)
-        self.pooled = np.zeros(POOLED)
+        self.pooled = np.zeros((1, POOLED))
 
     def say(self, entity: int, value: float) -> tuple[float, float]:
         """Return the deviation and the habit, and learn the value."""
-        found, habit = deviate(self.own[entity], 0, self.pooled, value)
+        found, habit = deviate(self.own, entity, 0, self.pooled, 0, value)
         return float(found), float(habit)
 
 
@@ -47,7 +47,7 @@ def test_a_new_entity_is_compared_with_the_feed() -> None:
     feed = settled(np.random.default_rng(1))
     feed.own[3] = 0.0
     _, habit = feed.say(3, 40.0)
-    assert habit == pytest.approx(feed.pooled[0], abs=0.5)
+    assert habit == pytest.approx(feed.pooled[0, 0], abs=0.5)
 
 
 def test_one_extreme_value_moves_a_habit_little() -> None:

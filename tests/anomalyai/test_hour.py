@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai import state
-from anomalyai.hour import DAY_S, HOUR_S, OWN_STATS, HourRate, surprise_of_hour
+from anomalyai.hour import DAY_S, HOUR_S, OWN_STATS, HourRate, surprise_of_hour, turns
 
 START_S = 1_700_006_400.0  # midnight
 
@@ -56,12 +56,12 @@ def test_a_restored_rate_goes_on() -> None:
 
 def own_hours(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return an entity's surprise at each of its times."""
-    own = np.zeros(OWN_STATS, dtype=np.float32)
+    own = np.zeros((1, OWN_STATS), dtype=np.float32)
+    cosine, sine = turns(times_s).T
     out = np.empty(len(times_s))
     last = np.nan
     for i, time_s in enumerate(times_s):
-        age_days = (time_s - times_s[0]) / DAY_S
-        out[i] = surprise_of_hour(own, 0, age_days, time_s - last, time_s)
+        out[i] = surprise_of_hour(own, 0, 0, time_s >= times_s[0] + DAY_S, time_s - last, cosine[i], sine[i])
         last = time_s
     return out
 

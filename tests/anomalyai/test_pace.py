@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anomalyai.pace import STATS, age_days, count_event
+from anomalyai.pace import STATS, count_event, is_older_than_a_day
 
 
 def run(gaps_s: list[float]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Return (burst, surge) at each event, float64 [events, 2], and the statistics in the end."""
-    own = np.zeros(STATS, dtype=np.float32)
+    own = np.zeros((1, STATS), dtype=np.float32)
     out = np.empty((len(gaps_s), 2))
-    for row, gap_s in zip(out, gaps_s, strict=True):
-        count_event(own, gap_s, row, 0)
+    for row, gap_s in enumerate(gaps_s):
+        count_event(own, 0, gap_s, out, row, 0)
     return out, own
 
 
@@ -35,7 +35,8 @@ def test_a_burst_stands_out_and_a_lasting_one_surges() -> None:
 
 def test_counts_are_of_a_minute_an_hour_a_day_and_a_month() -> None:
     _, own = run([0.0] + [10.0] * 20_000)
-    minute, hour, day = own[:3]
+    minute, hour, day = own[0, :3]
     assert [minute, hour] == pytest.approx([60.0 / 10.0 / np.log(2.0), 3_600.0 / 10.0 / np.log(2.0)], rel=0.1)
     assert day < 86_400.0 / 10.0 / np.log(2.0)
-    assert age_days(own) == pytest.approx(200_000.0 / 86_400.0, rel=1e-3)
+    assert is_older_than_a_day(own, 0)
+    assert not is_older_than_a_day(run([0.0] + [10.0] * 8_000)[1], 0)

@@ -25,17 +25,19 @@ def test_distances(here: tuple[float, float], there: tuple[float, float], km: fl
 
 
 def test_a_journey_that_nobody_makes() -> None:
-    own = np.zeros(STATS, dtype=np.float32)
-    assert np.isnan(journey(own, 0, *PARIS, np.nan)).all()
+    own = np.zeros((1, STATS), dtype=np.float32)
+    assert np.isnan(journey(own, 0, 0, *PARIS, np.nan)).all()
     rng = np.random.default_rng(0)
     for _ in range(60):
-        speed, away = journey(own, 0, PARIS[0] + 0.01 * rng.normal(), PARIS[1] + 0.01 * rng.normal(), 3_600.0)
+        speed, away = journey(
+            own, 0, 0, PARIS[0] + 0.01 * rng.normal(), PARIS[1] + 0.01 * rng.normal(), 3_600.0
+        )
         assert np.expm1(speed) < 10.0
         assert np.expm1(away) < 10.0
-    speed, away = journey(own, 0, *SYDNEY, 600.0)
+    speed, away = journey(own, 0, 0, *SYDNEY, 600.0)
     assert np.expm1(speed) > 50_000.0
     assert np.expm1(away) == pytest.approx(16_960.0, rel=0.01)
-    speed, away = journey(own, 0, *PARIS, np.nan)
+    speed, away = journey(own, 0, 0, *PARIS, np.nan)
     assert np.isnan(speed)
     assert np.expm1(away) < 400.0  # one far place moves the usual one little
 
