@@ -9,6 +9,7 @@ largest positive parts, their shares taken of the sum of these.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ __all__ = ["MAX_REASONS", "Explainer", "Explanation", "Habit", "Part"]
 
 MAX_REASONS = 6
 MIN_SHARE = 0.02
+LAYOUTS_KEPT = 16
 IN_SUMMARY, MIN_SUMMARY_SHARE = 3, 0.15
 
 
@@ -99,12 +101,10 @@ class Explainer:
         typical: NDArray[np.float64],
         clean: NDArray[np.float64],
     ) -> None:
-        self._layout = Layout(columns, count_columns)
+        self._layout, self._splitter = _prepared(tuple(columns), tuple(count_columns))
         self._fields = self._layout.fields
         self._typical = typical
         self._usual = Usual(clean)
-        groups = [np.array(self._layout.places(field), dtype=np.int64) for field in self._fields]
-        self._splitter = Splitter(groups, len(columns)) if groups else None
 
     @property
     def records_at_once(self) -> int:
@@ -145,7 +145,7 @@ class Explainer:
             split = self._splitter.split(rows, self._typical, rescore)
         found = []
         for i, record in enumerate(records):
-            subject = Subject(record, rows[i], counts[i], self._layout)
+            subject = Subject(record, rows[i].tolist(), counts[i].tolist(), self._layout)
             parts, reasons, sentence = self._told(split[i], subject)
             score = float(scores[i])
             found.append(
@@ -207,6 +207,16 @@ class Explainer:
             if share >= MIN_SUMMARY_SHARE and worded[place].stands_out
         ]
         return reasons, [worded[kept[0]], *also]
+
+
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _prepared(
+    columns: tuple[Column, ...], count_columns: tuple[Column, ...]
+) -> tuple[Layout, Splitter | None]:
+    """Return what depends on the columns alone."""
+    layout = Layout(columns, count_columns)
+    groups = [np.array(layout.places(field), dtype=np.int64) for field in layout.fields]
+    return layout, Splitter(groups, len(columns)) if groups else None
 
 
 def why_not(score: float, threshold: float) -> str:

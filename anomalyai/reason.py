@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from anomalyai.behaviour import BEHAVIOUR_OF_PLACES, BEHAVIOUR_OF_VALUES, clause, is_telling, phrase
 from anomalyai.features import Column
@@ -54,11 +52,11 @@ class Layout:
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """A record with its feature row, float64 [columns], and counts, float64 [counts], and what they mean."""
+    """A record with its feature row and counts, and what they mean."""
 
     record: dict[str, Any]
-    row: NDArray[np.float64]
-    counts: NDArray[np.float64]
+    row: list[float]
+    counts: list[float]
     layout: Layout
 
     def places(self, field: str, *aspects: str) -> list[int]:
@@ -68,7 +66,7 @@ class Subject(msgspec.Struct, frozen=True):
     def known(self, aspect: str, field: str, entity: str | None = None) -> float:
         """Return a count; NaN where it is not known."""
         place = self.layout.count(aspect, field, entity)
-        return math.nan if place is None else float(self.counts[place])
+        return math.nan if place is None else self.counts[place]
 
 
 class Wording(NamedTuple):
@@ -121,7 +119,7 @@ def _number(field: str, part: float, subject: Subject, usual: Usual, actual: Act
     if not values:
         span = usual.span(subject.layout.places(field, "value")[0])
         return _plain(f"{field} is missing", span.middle if span else None, None)
-    value, span = float(subject.row[values[0]]), usual.span(values[0])
+    value, span = subject.row[values[0]], usual.span(values[0])
     journey = _journey(field, subject, usual)
     if journey is not None:
         return _plain(f"{field} {as_it_came(value)} {journey}", None, actual)
@@ -145,9 +143,9 @@ def _number(field: str, part: float, subject: Subject, usual: Usual, actual: Act
 def _journey(field: str, subject: Subject, usual: Usual) -> str | None:
     """Return what is to be said of a place; None where the field is none or the place is a usual one."""
     place = _most_telling(subject.places(field, *BEHAVIOUR_OF_PLACES), subject, usual)
-    if place is None or usual.distance(place, float(subject.row[place])) < 1.0:
+    if place is None or usual.distance(place, subject.row[place]) < 1.0:
         return None
-    return phrase(subject.layout.columns[place], float(subject.row[place]))
+    return phrase(subject.layout.columns[place], subject.row[place])
 
 
 def _telling_entity(field: str, subject: Subject, usual: Usual) -> str | None:
@@ -156,11 +154,11 @@ def _telling_entity(field: str, subject: Subject, usual: Usual) -> str | None:
     for j in subject.places(field, "deviation"):
         entity = subject.layout.columns[j].entity or ""
         if subject.known("events", field, entity) >= MIN_EVENTS:
-            found = usual.distance(j, float(subject.row[j]))
+            found = usual.distance(j, subject.row[j])
             best, distance = (entity, found) if best is None or found > distance else (best, distance)
     if best is None:
         return None
-    value = float(subject.row[subject.places(field, "value")[0]])
+    value = subject.row[subject.places(field, "value")[0]]
     is_double = abs(math.asinh(value) - subject.known("habit", field, best)) > TELLING_NATS
     return best if distance >= (1.0 if is_double else TELLING_DISTANCE) else None
 
@@ -168,8 +166,8 @@ def _telling_entity(field: str, subject: Subject, usual: Usual) -> str | None:
 def _most_telling(places: Sequence[int], subject: Subject, usual: Usual) -> int | None:
     """Return the column of behaviour that is farthest from what is usual; None if none is worth a word."""
     columns = subject.layout.columns
-    telling = [j for j in places if is_telling(columns[j], float(subject.row[j]))]
-    return max(telling, key=lambda j: usual.distance(j, float(subject.row[j])), default=None)
+    telling = [j for j in places if is_telling(columns[j], subject.row[j])]
+    return max(telling, key=lambda j: usual.distance(j, subject.row[j]), default=None)
 
 
 def _against_feed(field: str, value: float, span: Span, part: float) -> tuple[str, bool]:
@@ -194,10 +192,10 @@ def _value(field: str, part: float, subject: Subject, usual: Usual, actual: str 
     if not telling:
         what = "comes in an unusual combination" if part >= NOTABLE_PART else "is usual"
         return _plain(f"{shown} {what}", None, actual, stands_out=False)
-    place = max(telling, key=lambda j: usual.distance(j, float(subject.row[j])))
+    place = max(telling, key=lambda j: usual.distance(j, subject.row[j]))
     if place == behaviour:
         column = subject.layout.columns[place]
-        said = phrase(column, float(subject.row[place]))
+        said = phrase(column, subject.row[place])
         return Wording(f"{shown} {said}", clause(column, shown, said), None, actual)
-    what = f"comes once in {number(math.exp(min(float(subject.row[place]), 600.0)))} records"
+    what = f"comes once in {number(math.exp(min(subject.row[place], 600.0)))} records"
     return Wording(f"{shown} {what}", f"with {shown}, which {what}", None, actual)
