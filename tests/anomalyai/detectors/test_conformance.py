@@ -1,0 +1,46 @@
+"""Every detector of the registry keeps every promise of the contract."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from anomalyai.base import Detector
+from anomalyai.checks import CHECKS
+from anomalyai.detectors.baseline import ConstantBaseline, ExtremeValueBaseline, RandomBaseline
+from anomalyai.detectors.half_space_trees import HalfSpaceTrees
+from anomalyai.detectors.isolation_forest import IsolationForest
+from anomalyai.detectors.registry import DETECTORS
+
+EXAMPLES: dict[str, Callable[[], Detector]] = {
+    "constant_baseline": lambda: ConstantBaseline(0.5),
+    "extreme_value_baseline": ExtremeValueBaseline,
+    "half_space_trees": lambda: HalfSpaceTrees(3, n_trees=10, height=6, window_size=100, seed=1),
+    "isolation_forest": lambda: IsolationForest(n_trees=20, seed=2),
+    "random_baseline": lambda: RandomBaseline(3),
+}
+"""One of each kind, with parameters other than the defaults where they matter."""
+
+
+def test_every_detector_is_known_by_its_kind_and_has_an_example() -> None:
+    assert sorted(DETECTORS) == list(DETECTORS) == sorted(EXAMPLES)
+    assert len(DETECTORS) == len(EXAMPLES)
+    for kind, detector in DETECTORS.items():
+        assert detector.kind == kind
+        assert type(EXAMPLES[kind]()) is detector
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_every_promise_is_kept(kind: str, check: Callable[[Detector], None]) -> None:
+    check(EXAMPLES[kind]())
+
+
+def test_the_registry_imports_nothing_until_asked() -> None:
+    code = "import sys; from anomalyai.detectors.registry import DETECTORS as d; list(d); print(set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for heavy in ("'sklearn'", "'river'", "'numba'", "'pandas'"):
+        assert heavy not in done.stdout
