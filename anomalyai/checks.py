@@ -76,7 +76,7 @@ def check_clone_is_unfitted_and_equal(detector: Detector) -> None:
 
 
 def check_snapshot_continues_bit_identically(detector: Detector) -> None:
-    """Check that a detector comes back from its bytes as it was, and scores and learns on as it would have."""
+    """Check that a detector comes back from its bytes as it was, and and goes on as it would have."""
     rows = _rows(detector, 60, seed=1)
     for original in (detector.clone(), _trained(detector)):
         data = original.dumps()

@@ -11,9 +11,12 @@ __all__ = ["DETECTORS"]
 
 _HOMES = {
     "constant_baseline": ("baseline", "ConstantBaseline"),
+    "dbscan": ("dbscan", "DBSCAN"),
     "extreme_value_baseline": ("baseline", "ExtremeValueBaseline"),
     "half_space_trees": ("half_space_trees", "HalfSpaceTrees"),
     "isolation_forest": ("isolation_forest", "IsolationForest"),
+    "kmeans": ("kmeans", "KMeans"),
+    "one_class_svm": ("one_class_svm", "OneClassSVM"),
     "random_baseline": ("baseline", "RandomBaseline"),
 }
 
