@@ -18,6 +18,8 @@ _HOMES = {
     "kmeans": ("kmeans", "KMeans"),
     "one_class_svm": ("one_class_svm", "OneClassSVM"),
     "random_baseline": ("baseline", "RandomBaseline"),
+    "rule": ("rule", "RuleDetector"),
+    "tail_probability": ("tail_probability", "TailProbability"),
 }
 
 

@@ -17,6 +17,18 @@ from anomalyai.detectors.isolation_forest import IsolationForest
 from anomalyai.detectors.kmeans import KMeans
 from anomalyai.detectors.one_class_svm import OneClassSVM
 from anomalyai.detectors.registry import DETECTORS
+from anomalyai.detectors.rule import RuleDetector
+from anomalyai.detectors.tail_probability import TailProbability
+
+RULES = """
+[[rule]]
+field = "b"
+above = 2
+one_in = 5000
+[[rule]]
+field = "c"
+missing = true
+"""
 
 EXAMPLES: dict[str, Callable[[], Detector]] = {
     "constant_baseline": lambda: ConstantBaseline(0.5),
@@ -28,6 +40,9 @@ EXAMPLES: dict[str, Callable[[], Detector]] = {
     "one_class_svm": lambda: OneClassSVM(nu=0.1),
     "one_class_svm by descent": lambda: OneClassSVM(nu=0.1, n_components=50, exact_below=500, seed=6),
     "random_baseline": lambda: RandomBaseline(3),
+    "rule": lambda: RuleDetector(RULES, ("a", "b", "c")),
+    "tail_probability": TailProbability,
+    "tail_probability by column": lambda: TailProbability(("upper", "lower", "both")),
 }
 """At least one of each kind, with parameters other than the defaults where they matter."""
 
