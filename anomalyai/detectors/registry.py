@@ -18,6 +18,7 @@ _HOMES = {
     "kmeans": ("kmeans", "KMeans"),
     "one_class_svm": ("one_class_svm", "OneClassSVM"),
     "random_baseline": ("baseline", "RandomBaseline"),
+    "river_adapter": ("river_adapter", "RiverAdapter"),
     "rule": ("rule", "RuleDetector"),
     "tail_probability": ("tail_probability", "TailProbability"),
 }

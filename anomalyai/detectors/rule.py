@@ -169,7 +169,9 @@ def read_rules(text: str) -> tuple[Rule, ...]:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SchemaError(f"expected TOML: {error}", hint="Write [[rule]] tables with a field and a condition") from error
+        raise SchemaError(
+            f"expected TOML: {error}", hint="Write [[rule]] tables with a field and a condition"
+        ) from error
     for key in tables:
         if key != "rule":
             raise SchemaError(f"unknown key {shorten(key)}, expected [[rule]]", field=key)

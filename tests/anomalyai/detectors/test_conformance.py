@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from river import anomaly
 
 from anomalyai.base import Detector
 from anomalyai.checks import CHECKS
@@ -17,7 +18,9 @@ from anomalyai.detectors.isolation_forest import IsolationForest
 from anomalyai.detectors.kmeans import KMeans
 from anomalyai.detectors.one_class_svm import OneClassSVM
 from anomalyai.detectors.registry import DETECTORS
+from anomalyai.detectors.river_adapter import RiverAdapter
 from anomalyai.detectors.rule import RuleDetector
+from anomalyai.detectors.snapshot_key import SnapshotKey
 from anomalyai.detectors.tail_probability import TailProbability
 
 RULES = """
@@ -40,6 +43,11 @@ EXAMPLES: dict[str, Callable[[], Detector]] = {
     "one_class_svm": lambda: OneClassSVM(nu=0.1),
     "one_class_svm by descent": lambda: OneClassSVM(nu=0.1, n_components=50, exact_below=500, seed=6),
     "random_baseline": lambda: RandomBaseline(3),
+    "river_adapter": lambda: RiverAdapter(
+        anomaly.HalfSpaceTrees(n_trees=5, height=5, window_size=100, seed=7),
+        warmup_rows=50,
+        snapshot_key=SnapshotKey(b"a secret for tests"),
+    ),
     "rule": lambda: RuleDetector(RULES, ("a", "b", "c")),
     "tail_probability": TailProbability,
     "tail_probability by column": lambda: TailProbability(("upper", "lower", "both")),
