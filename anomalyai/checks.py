@@ -123,9 +123,18 @@ def check_no_cut_into_batches_changes_a_score(detector: Detector) -> None:
     for cuts in _cuts(len(rows)):
         cut = _trained(detector)
         parts = [cut.score_learn_batch(rows[start:stop]) for start, stop in pairwise(cuts)]
-        _require(_same(np.concatenate(parts), whole), detector, "learns by how rows are cut into batches")
+        _require(
+            _same(np.concatenate(parts), whole),
+            detector,
+            "scores and learns by how rows are cut into batches",
+        )
         same = _same(cut.score_batch(rows), expected.score_batch(rows))
         _require(same, detector, "knows something else after the same rows in other batches")
+        taught = _trained(detector)
+        for start, stop in pairwise(cuts):
+            taught.learn_batch(rows[start:stop])
+        same = _same(taught.score_batch(rows), expected.score_batch(rows))
+        _require(same, detector, "learns something else by how rows are cut into batches")
 
 
 def check_scores_are_finite_floats(detector: Detector) -> None:

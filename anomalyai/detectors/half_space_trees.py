@@ -230,6 +230,10 @@ class HalfSpaceTrees(Detector):
             counter=self._counter,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by `dumps`: small, and read into arrays of its own even from a file mapped read-only."""
+        return type(self).loads, (self.dumps(),)
+
     def restore(self, current: NDArray[np.integer], reference: NDArray[np.integer], counter: int) -> None:
         """Put leaf masses in place: of the running window and of the last full one, both [trees * leaves].
 

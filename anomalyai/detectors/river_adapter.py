@@ -19,15 +19,12 @@ from anomalyai import state
 from anomalyai.base import Detector, as_rows
 from anomalyai.constraint import Whole
 from anomalyai.detectors.river_model import RIVER, RiverModel, require_detector
-from anomalyai.detectors.robust_scale import LARGEST
+from anomalyai.detectors.robust_scale import LARGEST, widened_range
 from anomalyai.detectors.snapshot_key import SnapshotKey
 from anomalyai.errors import ModelError, StateError
 
 MAX_STATE_BYTES = 16 << 20
 """A snapshot of more than this is neither written nor read."""
-
-WIDENING = 0.5
-"""The warm-up's range of a column is widened by this part of it on either side."""
 
 Rows = NDArray[np.float64]
 
@@ -116,7 +113,7 @@ class RiverAdapter(Detector):
                 return
             kept = np.array(self._kept)
             self._kept = []
-            self._range = _widened(kept)
+            self._range = widened_range(kept)
             self._learn(kept)
         self._learn(rows)
 
@@ -226,18 +223,6 @@ class RiverAdapter(Detector):
 
     def _names(self) -> Sequence[Any]:
         return self.names if self.names is not None else range(self._width or 0)
-
-
-def _widened(rows: Rows) -> tuple[Rows, Rows]:
-    """Return (low, span) of the columns' finite values, widened; 0 to 1 where there are none."""
-    low, span = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
-    for j, column in enumerate(rows.T):
-        values = np.clip(column[np.isfinite(column)], -LARGEST, LARGEST)
-        if len(values):
-            least, most = float(values.min()), float(values.max())
-            reach = WIDENING * (most - least) or WIDENING * max(abs(most), 1.0)
-            low[j], span[j] = least - reach, most - least + 2.0 * reach
-    return low, span
 
 
 def _key(snapshot_key: SnapshotKey | None) -> SnapshotKey:

@@ -18,6 +18,7 @@ LARGEST = 1e150
 """Values beyond it count as this much, so that no difference of two overflows."""
 
 QUARTILES_TO_SIGMA = 1.349  # interquartile range of a normal distribution of standard deviation 1
+WIDENING = 0.5
 SIGMA_FLOOR, MEDIAN_FLOOR = 0.1, 1e-3
 
 Rows = NDArray[np.float64]
@@ -55,3 +56,18 @@ class RobustScale:
             scaled = (np.clip(rows, -LARGEST, LARGEST) - self.centre) / self.spread
         scaled = np.clip(scaled, -FARTHEST, FARTHEST)
         return np.ascontiguousarray(np.where(np.isnan(scaled), 0.0, scaled))
+
+
+def widened_range(rows: Rows) -> tuple[Rows, Rows]:
+    """Return (low, span) of the columns' finite values, widened by half their range on either side.
+
+    A column that does not move is widened by half its size, at least half of 1; one without values is 0 to 1.
+    """
+    low, span = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+    for j, column in enumerate(rows.T):
+        values = np.clip(column[np.isfinite(column)], -LARGEST, LARGEST)
+        if len(values):
+            least, most = float(values.min()), float(values.max())
+            reach = WIDENING * (most - least) or WIDENING * max(abs(most), 1.0)
+            low[j], span[j] = least - reach, most - least + 2.0 * reach
+    return low, span
