@@ -18,9 +18,12 @@ from anomalyai import state
 from anomalyai.constraint import Constraint, check_parameters
 from anomalyai.errors import ModelError, StateError
 
-__all__ = ["Detector", "as_rows", "reference_rows", "stored_array"]
+__all__ = ["UNFIT", "Detector", "as_rows", "reference_rows", "stored_array"]
 
 Rows = NDArray[np.float64]
+
+UNFIT = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading a state that contradicts itself may raise."""
 
 
 class Detector(abc.ABC):
@@ -142,12 +145,8 @@ class Detector(abc.ABC):
             parameters = fields.pop("parameters")
             detector = cls(**{name: _as_given(value) for name, value in parameters.items()})
             detector._take(fields)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise StateError(
-                f"expected the whole state of a {cls.kind}, found one that does not fit: {error}",
-                code="state_unreadable",
-                hint="The state is damaged: restore an older one",
-            ) from error
+        except UNFIT as error:
+            raise cls._not_whole(error) from error
         return detector
 
     def restored(self, data: bytes) -> Self:
@@ -166,6 +165,14 @@ class Detector(abc.ABC):
     def _check_parameters(self) -> None:
         """Hold the parameters against `constraints`; the last line of every `__init__`."""
         check_parameters(self.parameters(), self.constraints)
+
+    @classmethod
+    def _not_whole(cls, error: Exception) -> StateError:
+        return StateError(
+            f"expected the whole state of a {cls.kind}, found one that does not fit: {error}",
+            code="state_unreadable",
+            hint="The state is damaged: restore an older one",
+        )
 
     def _not_trained(self) -> ModelError:
         return ModelError(f"{self!r} is not trained yet", code="model_not_fitted", hint="Call fit first")

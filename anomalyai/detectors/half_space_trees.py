@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anomalyai import state
-from anomalyai.base import Detector, as_rows
+from anomalyai.base import UNFIT, Detector, as_rows
 from anomalyai.constraint import Whole
 from anomalyai.detectors.half_space_trees_kernel import SIZE_LIMIT, advance, tabulate
 from anomalyai.detectors.half_space_trees_shape import Limits, TreeShapes, build_shapes
@@ -171,16 +171,21 @@ class HalfSpaceTrees(Detector):
             The bytes are damaged, of another kind or version, or their masses contradict their counter.
         """
         fields = state.loads(KIND, data)
-        limits = fields["limits"]
-        detector = cls(
-            n_features=fields["n_features"],
-            n_trees=fields["n_trees"],
-            height=fields["height"],
-            window_size=fields["window_size"],
-            limits=tuple(limits) if np.isscalar(limits[0]) else tuple((low, high) for low, high in limits),
-            seed=fields["seed"],
-        )
-        detector.restore(fields["current"], fields["reference"], fields["counter"])
+        try:
+            limits = fields["limits"]
+            detector = cls(
+                n_features=fields["n_features"],
+                n_trees=fields["n_trees"],
+                height=fields["height"],
+                window_size=fields["window_size"],
+                limits=tuple(limits)
+                if np.isscalar(limits[0])
+                else tuple((low, high) for low, high in limits),
+                seed=fields["seed"],
+            )
+            detector.restore(fields["current"], fields["reference"], fields["counter"])
+        except UNFIT as error:
+            raise cls._not_whole(error) from error
         return detector
 
     @classmethod

@@ -172,8 +172,9 @@ class IsolationForest(Detector):
 
     def _take(self, fields: dict[str, Any]) -> None:
         if fields:
-            self._width = int(fields["width"])
-            self._layout = layout_from_state(fields, self._width)
+            width = int(fields["width"])
+            self._layout = layout_from_state(fields, width)
+            self._width = width
 
 
 def _scores(layout: Layout, rows: NDArray[np.float64]) -> NDArray[np.float64]:

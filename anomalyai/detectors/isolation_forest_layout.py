@@ -43,8 +43,8 @@ class Heaps:
     def holds(self) -> bool:
         """Whether the arrays are whole trees, so that no path leaves them."""
         leaves = self.n_leaves
-        depth = int(leaves).bit_length() - 1
-        return depth <= DEEPEST_HEAP and leaves == 1 << depth and len(self.lengths) % leaves == 0
+        sizes = [1 << depth for depth in range(DEEPEST_HEAP + 1)]
+        return type(leaves) is int and leaves in sizes and len(self.lengths) % leaves == 0
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,16 @@ def layout_from_state(fields: dict[str, Any], width: int) -> Layout:
     names = [field.name for field in dataclasses.fields(cls)]
     layout: Layout = cls(**{name: fields[name] for name in names})
     if not (
-        layout.features.dtype == np.uint16
+        len(layout.lengths) > 0
+        and type(layout.mean_length) is float
+        and 0.0 <= layout.mean_length < np.inf
+        and (layout.lengths >= 0.0).all()
+        and layout.features.dtype == np.uint16
         and layout.thresholds.dtype == np.float32
         and layout.lengths.dtype == np.float64
         and layout.features.shape == layout.thresholds.shape == layout.lengths.shape == (len(layout.lengths),)
         and (layout.features < 2 * width).all()
         and np.isfinite(layout.lengths).all()
-        and np.isfinite(layout.mean_length)
         and layout.holds()
     ):
         raise ValueError(f"expected the trees of a forest over {width} columns")
