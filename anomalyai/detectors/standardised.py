@@ -51,6 +51,7 @@ class StandardisedDetector(Detector):
         ModelError
             Nothing can be learnt from these rows with these parameters.
         """
+        import sklearn.cluster  # noqa: F401 - loads the libraries whose threads are limited below
         from threadpoolctl import threadpool_limits
 
         rows = reference_rows(X)

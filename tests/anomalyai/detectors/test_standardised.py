@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -220,3 +223,23 @@ def test_parameters_out_of_range_are_named() -> None:
     for make, text in refused:
         with pytest.raises(ParameterError, match=text):
             make()
+
+
+FITS = """
+import hashlib
+import numpy as np
+from anomalyai.detectors.registry import DETECTORS
+rows = np.random.default_rng(0).normal(size=(9_000, 20))
+for _ in range(3):
+    print(hashlib.sha256(DETECTORS["kmeans"](n_clusters=20).fit(rows).dumps()).hexdigest())
+"""
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    found = set()
+    for threads in ("1", "2"):
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        command = [sys.executable, "-W", "error", "-c", FITS]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found |= set(run.stdout.split())
+    assert len(found) == 1
