@@ -21,7 +21,9 @@ __all__ = ["CHECKS", "CheckFailed", "check_detector"]
 WIDTH = 3
 """Columns offered to detectors that take any number."""
 
-REFERENCE_ROWS = 600
+REFERENCE_ROWS, MOST_BLOCKS = 600, 20
+"""Rows of the reference, and how many times as many more a detector may take until it is warm."""
+
 GROWTH_BYTES = 4_096
 """What a state may still grow by when it learns ten times as much again."""
 
@@ -153,6 +155,7 @@ def check_high_is_anomalous(detector: Detector) -> None:
     if detector.blind:
         return
     trained = _trained(detector)
+    _require(trained.is_warm, detector, f"is not warm after {(1 + MOST_BLOCKS) * REFERENCE_ROWS} rows")
     usual = trained.score_batch(_rows(detector, 200, seed=1))
     odd = trained.score_one(np.full(_width(detector), 1e3))
     _require(odd > np.quantile(usual, 0.95), detector, "does not score a gross outlier high")
@@ -286,8 +289,13 @@ def _ready(detector: Detector, rows: Rows) -> Detector:
 
 
 def _trained(detector: Detector) -> Detector:
-    """Return a clone that took the reference."""
-    return _ready(detector.clone(), _rows(detector))
+    """Return a clone that took the reference, and where it learns on, more of it until it is warm."""
+    trained = _ready(detector.clone(), _rows(detector))
+    for block in range(MOST_BLOCKS):
+        if trained.is_warm or not trained.incremental:
+            break
+        trained.learn_batch(_rows(detector, seed=100 + block))
+    return trained
 
 
 def _cuts(n: int) -> Iterator[Sequence[int]]:

@@ -88,18 +88,21 @@ class DBSCAN(StandardisedDetector):
                 hint="Raise eps, lower min_samples, or train on more rows",
             )
         self.radius = float(radius)
-        self._core = np.unique(core, axis=0)
+        self._set_core(np.unique(core, axis=0))
 
     def _measure(self, rows: Rows) -> Rows:
         index, distance = np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
-        measure_nearest(rows, self._core, index, distance)
+        measure_nearest(rows, self._columns, index, distance)
         return distance / self.radius
+
+    def _set_core(self, core: Rows) -> None:
+        self._core, self._columns = core, np.ascontiguousarray(core.T)
 
     def _arrays(self) -> dict[str, Any]:
         return {"core": self._core, "radius": self.radius}
 
     def _take_arrays(self, fields: dict[str, Any], width: int) -> None:
-        self._core = stored_array(fields, "core", None, width)
+        self._set_core(stored_array(fields, "core", None, width))
         self.radius = float(fields["radius"])
         if not len(self._core) or not 0.0 < self.radius < np.inf:
             raise ValueError("expected core samples and a positive radius")

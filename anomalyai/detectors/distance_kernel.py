@@ -14,28 +14,27 @@ from anomalyai.detectors.compilation import compiled
 
 
 @compiled
-def measure_nearest(rows: Any, points: Any, index: Any, distance: Any) -> None:
+def measure_nearest(rows: Any, columns: Any, index: Any, distance: Any) -> None:
     """Write which point is nearest to each row, and its Euclidean distance.
 
-    `rows` float64 [n, columns], `points` float64 [m, columns] with m >= 1; `index` int64 [n] and `distance`
-    float64 [n] are filled. Of equally near points the first is taken. A point is given up once it is farther
-    than the best, which changes nothing.
+    `rows` float64 [n, width]; `columns` float64 [width, m] are the m >= 1 points, column after column, so
+    that several are measured at once. `index` int64 [n] and `distance` float64 [n] are filled; of
+    equally near points the first is taken.
     """
+    squared = np.empty(columns.shape[1])
     for i in range(rows.shape[0]):
-        best = np.inf
+        squared[:] = 0.0
+        for j in range(rows.shape[1]):
+            value = rows[i, j]
+            for p in range(columns.shape[1]):
+                difference = value - columns[j, p]
+                squared[p] += difference * difference
         at = 0
-        for p in range(points.shape[0]):
-            total = 0.0
-            for j in range(rows.shape[1]):
-                difference = rows[i, j] - points[p, j]
-                total += difference * difference
-                if total >= best:
-                    break
-            if total < best:
-                best = total
+        for p in range(1, columns.shape[1]):
+            if squared[p] < squared[at]:
                 at = p
         index[i] = at
-        distance[i] = np.sqrt(best)
+        distance[i] = np.sqrt(squared[at])
 
 
 @compiled

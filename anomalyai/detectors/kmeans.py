@@ -66,30 +66,33 @@ class KMeans(StandardisedDetector):
         clusters = min(self.n_clusters, len(np.unique(rows, axis=0)))
         self.estimator = Estimator(n_clusters=clusters, n_init=3, random_state=self.seed).fit(rows)
         centres = np.array(self.estimator.cluster_centers_, dtype=np.float64, order="C")
-        index, distance = _nearest(rows, centres)
+        index, distance = _nearest(rows, np.ascontiguousarray(centres.T))
         sizes = np.bincount(index, minlength=clusters)
         floor = max(SCALE_FLOOR * float(np.median(distance)), SMALLEST_SCALE)
         large = np.flatnonzero(sizes >= min(SMALL_SHARE * len(rows), sizes.max()))
-        self._centres = np.ascontiguousarray(centres[large])
+        self._set_centres(centres[large])
         self._scales = np.array([max(float(np.median(distance[index == c])), floor) for c in large])
 
     def _measure(self, rows: Rows) -> Rows:
-        index, distance = _nearest(rows, self._centres)
+        index, distance = _nearest(rows, self._columns)
         ratios: Rows = distance / self._scales[index]
         return ratios
+
+    def _set_centres(self, centres: Rows) -> None:
+        self._centres, self._columns = centres, np.ascontiguousarray(centres.T)
 
     def _arrays(self) -> dict[str, Any]:
         return {"centres": self._centres, "scales": self._scales}
 
     def _take_arrays(self, fields: dict[str, Any], width: int) -> None:
-        self._centres = stored_array(fields, "centres", None, width)
+        self._set_centres(stored_array(fields, "centres", None, width))
         self._scales = stored_array(fields, "scales", len(self._centres))
         if not len(self._centres) or not (self._scales > 0.0).all():
             raise ValueError("expected clusters with positive scales")
 
 
-def _nearest(rows: Rows, centres: Rows) -> tuple[NDArray[np.int64], Rows]:
-    """Return which centre is nearest to each row [n], and how far it is [n]."""
+def _nearest(rows: Rows, columns: Rows) -> tuple[NDArray[np.int64], Rows]:
+    """Return which centre is nearest to each row [n], and how far it is [n]; centres [width, clusters]."""
     index, distance = np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
-    measure_nearest(rows, centres, index, distance)
+    measure_nearest(rows, columns, index, distance)
     return index, distance

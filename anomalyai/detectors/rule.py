@@ -129,9 +129,11 @@ class RuleDetector(Detector):
         Raises
         ------
         ValueError
-            X has another width, or a rule compares with texts.
+            X has another width, columns have no names, or a rule compares with texts.
         """
         rows = as_rows(X, self.width)
+        if self.rules and not self.columns:
+            raise ValueError("expected names for the columns: give RuleDetector(text, columns)")
         scores = np.zeros(len(rows))
         for rule in self.rules:
             if rule.reads_text:

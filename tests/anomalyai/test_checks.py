@@ -13,6 +13,7 @@ from anomalyai import checks
 from anomalyai.base import Detector, as_rows, stored_array
 from anomalyai.checks import CHECKS, CheckFailed, check_detector
 from anomalyai.detectors.baseline import ExtremeValueBaseline
+from anomalyai.detectors.half_space_trees import HalfSpaceTrees
 
 
 class Running(Detector):
@@ -133,6 +134,12 @@ class LowIsAnomalous(Running):
         return -super().score_batch(X)
 
 
+class NeverWarm(Running):
+    @property
+    def is_warm(self) -> bool:
+        return False
+
+
 class LearnsNothing(Running):
     def learn_batch(self, X: ArrayLike) -> None:
         as_rows(X, 3)
@@ -210,6 +217,7 @@ FAULTS: list[tuple[Callable[[], Detector], Callable[[Detector], None], str]] = [
     ),
     (ScoresShortFloats, checks.check_scores_are_finite_floats, r"does not return float64 \[n\] as scores"),
     (LowIsAnomalous, checks.check_high_is_anomalous, "does not score a gross outlier high"),
+    (NeverWarm, checks.check_high_is_anomalous, "is not warm after 12600 rows"),
     (LearnsNothing, checks.check_learning_is_as_declared, "is declared incremental and learns nothing"),
     (LearnsAfterTraining, checks.check_learning_is_as_declared, "does not say that it must be trained first"),
     (ScoresUntrained, checks.check_learning_is_as_declared, "does not say that it must be trained first"),
@@ -222,6 +230,7 @@ FAULTS: list[tuple[Callable[[], Detector], Callable[[Detector], None], str]] = [
 def test_a_sound_detector_passes() -> None:
     check_detector(Running(2.0))
     check_detector(ExtremeValueBaseline())
+    check_detector(HalfSpaceTrees(3, n_trees=10, height=6, window_size=1_500))  # warm after the reference
 
 
 def test_there_is_a_fault_for_every_check() -> None:

@@ -134,6 +134,14 @@ def test_refusals_name_the_rule_and_the_key(text: str, message: str) -> None:
         read_rules(text)
 
 
+def test_rows_need_names_for_their_columns() -> None:
+    with pytest.raises(
+        ValueError, match=r"expected names for the columns: give RuleDetector\(text, columns\)"
+    ):
+        RuleDetector(TEXT).score_batch(np.empty((2, 0)))
+    assert RuleDetector("", ("a",)).score_batch([[1.0], [np.nan]]).tolist() == [0.0, 0.0]
+
+
 def test_a_rule_on_no_column_is_refused() -> None:
     with pytest.raises(
         SchemaError, match=r'"large payment" is about "amount", which is no column\. Columns: a, b'
