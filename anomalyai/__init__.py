@@ -10,9 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from anomalyai.base import Detector
+    from anomalyai.checks import check_detector
+    from anomalyai.detectors.registry import DETECTORS
     from anomalyai.errors import (
         AnomalyAIError,
         ModelError,
+        ParameterError,
         SchemaConflict,
         SchemaError,
         StateError,
@@ -24,10 +28,13 @@ if TYPE_CHECKING:
     from anomalyai.pipeline import Pipeline
     from anomalyai.records import RecordBatch, Rejection
     from anomalyai.schema import FeedSchema, Field, JsonType, Kind
+    from anomalyai.training import TrainedModel, TrainingSet, train
 
 __all__ = [
+    "DETECTORS",
     "Admission",
     "AnomalyAIError",
+    "Detector",
     "FeedSchema",
     "Field",
     "Intake",
@@ -35,6 +42,7 @@ __all__ = [
     "JsonType",
     "Kind",
     "ModelError",
+    "ParameterError",
     "Pipeline",
     "RecordBatch",
     "Rejection",
@@ -42,13 +50,18 @@ __all__ = [
     "SchemaError",
     "StateError",
     "TooLarge",
+    "TrainedModel",
+    "TrainingSet",
     "UnreadableBody",
     "UnsupportedMedia",
+    "check_detector",
+    "train",
 ]
 
 _ERRORS = (
     "AnomalyAIError",
     "ModelError",
+    "ParameterError",
     "SchemaConflict",
     "SchemaError",
     "StateError",
@@ -58,11 +71,15 @@ _ERRORS = (
 )
 
 _HOMES = {
+    "DETECTORS": "anomalyai.detectors.registry",
+    "Detector": "anomalyai.base",
     **dict.fromkeys(_ERRORS, "anomalyai.errors"),
     **dict.fromkeys(("Admission", "Intake", "IntakeLimits"), "anomalyai.intake"),
     "Pipeline": "anomalyai.pipeline",
     **dict.fromkeys(("RecordBatch", "Rejection"), "anomalyai.records"),
     **dict.fromkeys(("FeedSchema", "Field", "JsonType", "Kind"), "anomalyai.schema"),
+    **dict.fromkeys(("TrainedModel", "TrainingSet", "train"), "anomalyai.training"),
+    "check_detector": "anomalyai.checks",
 }
 
 

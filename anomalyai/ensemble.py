@@ -10,7 +10,8 @@ every field an equally loud voice. The members:
 - habit: the largest surprise of a number against an entity's own habit, high values only;
 - trees: half-space trees (River's, compiled) on the numbers and the rarities, over a tight and a wide range:
   how thin the record's cells are, the mean logarithm over several ensembles;
-- forest: the batch-trained isolation forest: its mean path length in nats below the usual one.
+- forest: the batch-trained model; by default an isolation forest, with its mean path length in nats below
+  the usual one. The other algorithms say in nats what they find (`TrainedModel.voice_batch`).
 
 A number farther out than everything before is rare by that alone, however usual the rest of the record is and
 however little the trees have seen; the sum would drown it. `far_out` bounds its probability.
@@ -35,9 +36,6 @@ TREES_WEIGHT = 1.1
 FOREST_WEIGHT = 0.5
 MEMORY = 5_000.0
 """Half-life in learnt records of the members' means and spreads."""
-
-FOREST_NATS = 10.244770920116851
-"""c(256) of Liu, Ting & Zhou (2008), the usual path length: path lengths are -c * log2(score), in bits."""
 
 MEMBERS = ("columns", "rarity", "habit", "behaviour", "tight trees", "wide trees", "forest")
 _COLUMNS, _RARITY, _HABIT, _BEHAVIOUR, _TIGHT, _WIDE, _FOREST = range(len(MEMBERS))
@@ -130,7 +128,7 @@ class Ensemble:
         if self.wide.is_warm:
             voices[:, _WIDE] = self.wide.thinness(heard.wide)
         if self.model is not None:
-            voices[:, _FOREST] = FOREST_NATS * np.log(self.model.score_batch(values))
+            voices[:, _FOREST] = self.model.voice_batch(values)
         return heard
 
     def combine(self, voices: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,8 @@ The tree::
     |-- TooLarge             a body or frame above its limit
     |-- UnsupportedMedia     a media type that is not read
     |-- StateError           a snapshot or batch that does not fit the state it meets
-    `-- ModelError           a model that cannot be trained, stored, verified or loaded
+    |-- ModelError           a model that cannot be trained, stored, verified or loaded
+    `-- ParameterError       a parameter of a detector out of its range (a ValueError too)
 
 One bad record among good ones is no exception: it becomes a `Rejection` and its neighbours are kept.
 """
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 __all__ = [
     "AnomalyAIError",
     "ModelError",
+    "ParameterError",
     "SchemaConflict",
     "SchemaError",
     "StateError",
@@ -125,3 +127,9 @@ class ModelError(AnomalyAIError):
     """A model cannot be trained, stored, verified or loaded."""
 
     code = "model_invalid"
+
+
+class ParameterError(AnomalyAIError, ValueError):
+    """A parameter of a detector is not what it may be; `field` names it."""
+
+    code = "parameter_invalid"

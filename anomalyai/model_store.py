@@ -12,6 +12,7 @@ import io
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import joblib
 import msgspec
@@ -19,8 +20,9 @@ import numpy as np
 import sklearn
 
 from anomalyai.detectors.isolation_forest import IsolationForestModel
-from anomalyai.errors import ModelError
-from anomalyai.training import TrainedModel
+from anomalyai.detectors.registry import DETECTORS
+from anomalyai.errors import ModelError, shorten
+from anomalyai.training import ALGORITHMS, TrainedModel
 
 _SAFE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,120}\Z")
 
@@ -47,7 +49,7 @@ class ModelStore:
     def save(self, feed: str, model: TrainedModel) -> Manifest:
         """Keep a model; returns its manifest. Saving the same model again changes nothing."""
         buffer = io.BytesIO()
-        joblib.dump(model.detector.estimator, buffer, compress=3)
+        joblib.dump(_artefact(model.detector), buffer, compress=3)
         data = buffer.getvalue()
         digest = hashlib.sha256(data).hexdigest()
         manifest = Manifest(
@@ -93,9 +95,16 @@ class ModelStore:
         Raises
         ------
         ModelError
-            Missing, altered, or written by another minor version of scikit-learn, numpy or joblib.
+            Missing, altered, of an unknown algorithm, or written by another minor version of scikit-learn,
+            numpy or joblib.
         """
         manifest = self.manifest(model_id)
+        if manifest.algorithm not in ALGORITHMS:
+            raise ModelError(
+                f"model {model_id!r} is of the algorithm {shorten(manifest.algorithm)}, expected one of "
+                f"{', '.join(ALGORITHMS)}",
+                code="model_algorithm",
+            )
         path = self._folder / f"{model_id}.joblib"
         try:
             data = path.read_bytes()
@@ -115,13 +124,32 @@ class ModelStore:
                     code="model_libraries",
                     hint="train it again with this version",
                 )
-        detector = IsolationForestModel.from_estimator(joblib.load(io.BytesIO(data)))
+        detector = _detector(manifest.algorithm, joblib.load(io.BytesIO(data)))
         return TrainedModel(detector, manifest.columns, manifest.last_seq)
 
     def list(self, feed: str | None = None) -> list[Manifest]:
         """Return the manifests, by id; of one feed where it is given."""
         manifests = [self.manifest(path.stem) for path in sorted(self._folder.glob("*.json"))]
         return [manifest for manifest in manifests if feed is None or manifest.feed == feed]
+
+
+def _artefact(detector: Any) -> Any:
+    """Return what is kept of a trained detector: scikit-learn's estimator, and what is ours beside it."""
+    if isinstance(detector, IsolationForestModel):
+        return detector.estimator
+    return {"estimator": detector.estimator, "state": detector.dumps()}
+
+
+def _detector(algorithm: str, artefact: Any) -> Any:
+    if algorithm == IsolationForestModel.kind:
+        return IsolationForestModel.from_estimator(artefact)
+    if not isinstance(artefact, dict):
+        raise ModelError(
+            f"the artefact of a {algorithm} holds a {type(artefact).__name__}", code="model_altered"
+        )
+    detector: Any = DETECTORS[algorithm].loads(artefact["state"])
+    detector.estimator = artefact["estimator"]
+    return detector
 
 
 def _libraries() -> dict[str, str]:

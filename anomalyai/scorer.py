@@ -154,7 +154,7 @@ class Scorer:
             self.calibrator.learn(raw[counted])
         clean = ~(held | flagged)
         self.ensemble.learn_batch(values, heard, counted, clean)
-        self.reservoir.add(values[counted])
+        self.reservoir.add(values[counted & ~flagged])
         before, self.clean = self.clean, self.clean + int(np.count_nonzero(clean))
         if _crosses_rescale(before, self.clean):
             self.ensemble.rescale(self.reservoir.rows)

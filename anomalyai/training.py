@@ -6,25 +6,31 @@ its own beside a live engine) and gets the same model either way: it depends on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai.base import Detector
 from anomalyai.detectors.isolation_forest import IsolationForestModel
-from anomalyai.errors import ModelError
+from anomalyai.detectors.registry import DETECTORS
+from anomalyai.errors import ModelError, ParameterError, shorten
 
 MIN_ROWS = 50
+
+ALGORITHMS = ("isolation_forest", "one_class_svm", "kmeans", "dbscan")
+"""What a feed's batch model may be; the first is the default."""
 
 
 class TrainingSet(msgspec.Struct, frozen=True):
     """Clean records as the detectors see them.
 
     `features` is float64 [rows, len(columns)], `last_seq` the record that completed the set, `seed` fixes the
-    trees.
+    model.
     """
 
     features: Any
@@ -55,6 +61,25 @@ class TrainingSet(msgspec.Struct, frozen=True):
             )
 
 
+class TrainedDetector(Protocol):
+    """A detector that scikit-learn trained; `IsolationForestModel` and the other `ALGORITHMS` are such."""
+
+    estimator: Any
+
+    @property
+    def kind(self) -> str:
+        """The algorithm's name."""
+        ...
+
+    def score_batch(self, X: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Return the scores of rows; high is anomalous."""
+        ...
+
+    def voice_batch(self, X: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Return how anomalous rows are, in nats."""
+        ...
+
+
 class TrainedModel:
     """A trained detector with the columns it reads; `score_batch` is high for anomalous.
 
@@ -62,32 +87,75 @@ class TrainedModel:
     them.
     """
 
-    def __init__(self, detector: IsolationForestModel, columns: tuple[str, ...], last_seq: int) -> None:
+    def __init__(self, detector: TrainedDetector, columns: tuple[str, ...], last_seq: int) -> None:
         self.detector = detector
         self.columns = columns
         self.last_seq = last_seq
-        self.algorithm = "isolation_forest"
+
+    @property
+    def algorithm(self) -> str:
+        """One of `ALGORITHMS`."""
+        return self.detector.kind
 
     def score_batch(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Score rows of float64 [n, len(columns)]; returns float64 [n], high is anomalous."""
         return self.detector.score_batch(features)
 
+    def voice_batch(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how anomalous rows of float64 [n, len(columns)] are, in nats, float64 [n].
+
+        Scores of different algorithms are on scales of their own (a part of a unit, a ratio of distances, a
+        lack of likeness); their logarithms are what the ensemble can add.
+        """
+        return self.detector.voice_batch(features)
+
 
 Trainer = Callable[[TrainingSet], TrainedModel]
 
 
-def train(training_set: TrainingSet) -> TrainedModel:
-    """Fit an isolation forest (Liu, Ting & Zhou, 2008) to a training set.
+def train(training_set: TrainingSet, algorithm: str = "isolation_forest", **parameters: Any) -> TrainedModel:
+    """Fit a batch model to a training set.
+
+    Parameters
+    ----------
+    training_set
+        Clean records; its seed is the model's.
+    algorithm
+        One of `ALGORITHMS`. The default is an isolation forest (Liu, Ting & Zhou, 2008).
+    parameters
+        The algorithm's own, as its detector takes them; what is left out has its default.
 
     Raises
     ------
     ModelError
-        Fewer than `MIN_ROWS` rows.
+        Fewer than `MIN_ROWS` rows, or rows that the algorithm can make nothing of.
+    ParameterError
+        There is no such algorithm or parameter, or it may not have this value.
     """
+    detector = _detector(algorithm, {"seed": training_set.seed % 2**32, **parameters})
     rows = len(training_set.features)
     if rows < MIN_ROWS:
         raise ModelError(
             f"expected at least {MIN_ROWS} clean records to train on, got {rows}", code="too_few_rows"
         )
-    detector = IsolationForestModel.fit(training_set.features, seed=training_set.seed)
-    return TrainedModel(detector, training_set.columns, training_set.last_seq)
+    fitted: Any = detector.fit(training_set.features)
+    if algorithm == "isolation_forest":
+        fitted = IsolationForestModel.from_estimator(fitted.estimator)
+    return TrainedModel(fitted, training_set.columns, training_set.last_seq)
+
+
+def _detector(algorithm: str, parameters: Mapping[str, Any]) -> Detector:
+    if algorithm not in ALGORITHMS:
+        raise ParameterError(
+            f"expected algorithm as one of {', '.join(ALGORITHMS)}, got {shorten(algorithm)}",
+            field="algorithm",
+        )
+    known = inspect.signature(DETECTORS[algorithm]).parameters
+    for name in parameters:
+        if name not in known:
+            raise ParameterError(
+                f"unknown parameter {shorten(name)} of {algorithm}",
+                field=name,
+                hint=f"Known ones: {', '.join(known)}",
+            )
+    return DETECTORS[algorithm](**parameters)

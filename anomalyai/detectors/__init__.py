@@ -1,5 +1,5 @@
 """Detectors: rows of features in, one raw score a row out, high is anomalous.
 
-All have `score_batch(X)` and `learn_batch(X)`; what learns as it goes also has `score_learn_batch(X)`.
-Import each from its own module: `half_space_trees`, `isolation_forest`, `baseline`.
+All keep the contract of `anomalyai.base.Detector`, one algorithm a file, and `registry.DETECTORS` has them by
+name. Importing one from its own module costs only what that one needs.
 """

@@ -5,8 +5,13 @@ All score rows [n, features] to finite floats [n] where high is anomalous, like 
 
 from __future__ import annotations
 
+from typing import Any, ClassVar, Self
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from anomalyai.base import Detector, as_rows, reference_rows, stored_array
+from anomalyai.constraint import Real, Whole
 
 LARGEST_SCORE = 1e300
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution, as is the next
@@ -14,11 +19,21 @@ _MEAN_DEVIATION_TO_SIGMA = 1.2533
 _SMALLEST_SPREAD = 1e-6  # of the centre's size, or absolute where that is below 1
 
 
-class ConstantBaseline:
+class ConstantBaseline(Detector):
     """Gives every row the same score, `value`: finds nothing."""
+
+    kind = "constant_baseline"
+    incremental = False
+    blind = True
+    constraints: ClassVar = {"value": Real(-LARGEST_SCORE, LARGEST_SCORE)}
 
     def __init__(self, value: float = 0.0) -> None:
         self.value = value
+        self._check_parameters()
+
+    @property
+    def width(self) -> None:
+        """Any number of columns."""
 
     @property
     def is_warm(self) -> bool:
@@ -27,22 +42,29 @@ class ConstantBaseline:
 
     def score_batch(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return `value` for each row of X [n, features]."""
-        return np.full(len(_rows(X)), self.value, dtype=np.float64)
-
-    def learn_batch(self, X: ArrayLike) -> None:
-        """Learn nothing."""
+        return np.full(len(as_rows(X)), self.value, dtype=np.float64)
 
 
-class RandomBaseline:
+class RandomBaseline(Detector):
     """Scores by chance, in [0, 1): a hash of `seed` and the row's number (how many were learnt before it).
 
     Because a row's number counts and not its batch, scoring and learning batch by batch gives the same scores
     however the stream is cut. The whole state is `rows_learnt`.
     """
 
+    kind = "random_baseline"
+    blind = True
+    counts_rows = True
+    constraints: ClassVar = {"seed": Whole(-(2**63), 2**64 - 1)}
+
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self.rows_learnt = 0
+        self._check_parameters()
+
+    @property
+    def width(self) -> None:
+        """Any number of columns."""
 
     @property
     def is_warm(self) -> bool:
@@ -51,41 +73,48 @@ class RandomBaseline:
 
     def score_batch(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the scores [n] of rows numbered from `rows_learnt` on, whatever X [n, features] holds."""
-        numbers = np.arange(self.rows_learnt, self.rows_learnt + len(_rows(X)), dtype=np.uint64)
+        numbers = np.arange(self.rows_learnt, self.rows_learnt + len(as_rows(X)), dtype=np.uint64)
         start = _mixed(np.array([self.seed % 2**64], dtype=np.uint64))
         return (_mixed(numbers + start) >> np.uint64(11)).astype(np.float64) / 2.0**53
 
     def learn_batch(self, X: ArrayLike) -> None:
         """Count the rows of X [n, features]."""
-        self.rows_learnt += len(_rows(X))
+        self.rows_learnt += len(as_rows(X))
+
+    def score_learn_batch(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score the rows of X [n, features] and count them."""
+        scores = self.score_batch(X)
+        self.learn_batch(X)
+        return scores
+
+    def _learnt(self) -> dict[str, Any]:
+        return {"rows_learnt": self.rows_learnt}
+
+    def _take(self, fields: dict[str, Any]) -> None:
+        self.rows_learnt = int(fields["rows_learnt"])
 
 
-class ExtremeValueBaseline:
+class ExtremeValueBaseline(Detector):
     """Scores a row by its most extreme value: the largest |x - centre| / spread over the features.
 
-    Centre is the median of a reference, spread its median absolute deviation scaled to a standard deviation;
-    where that is 0 the mean absolute deviation, likewise scaled; at least a millionth of the centre's size
-    (of 1, if that is smaller). Missing values (NaN) are left out of both; a row without any value scores 0.
-    Scores end at 1e300.
+    Centre is the median of the reference, spread its median absolute deviation scaled to a standard
+    deviation; where that is 0 the mean absolute deviation, likewise scaled; at least a millionth of the
+    centre's size (of 1, if that is smaller). Missing values (NaN) are left out of both; a row without any
+    value scores 0. Scores end at 1e300.
 
-    Parameters
-    ----------
-    centre, spread
-        Arrays [features]; `fit` takes them from a reference. They do not change after.
+    `centre` and `spread`, float64 [features], come from `fit` and do not change after.
     """
 
-    def __init__(self, centre: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
-        if centre.shape != spread.shape or not (np.isfinite(centre).all() and (spread > 0).all()):
-            raise ValueError(
-                f"expected finite centres and positive spreads of one shape, got {centre} and {spread}"
-            )
-        self.centre = centre
-        self.spread = spread
+    kind = "extreme_value_baseline"
+    incremental = False
 
-    @classmethod
-    def fit(cls, reference: ArrayLike) -> ExtremeValueBaseline:
+    def __init__(self) -> None:
+        self.centre: NDArray[np.float64] | None = None
+        self.spread: NDArray[np.float64] | None = None
+
+    def fit(self, X: ArrayLike) -> Self:
         """Take centre and spread from the finite values of a reference [n, features] of ordinary records."""
-        rows = _rows(reference)
+        rows = reference_rows(X)
         centre = np.zeros(rows.shape[1])
         spread = np.zeros(rows.shape[1])
         for j, column in enumerate(rows.T):
@@ -96,33 +125,41 @@ class ExtremeValueBaseline:
                 spread[j] = (
                     _MAD_TO_SIGMA * np.median(deviations) or _MEAN_DEVIATION_TO_SIGMA * deviations.mean()
                 )
-        return cls(centre, np.maximum(spread, _SMALLEST_SPREAD * np.maximum(np.abs(centre), 1.0)))
+        self.centre = centre
+        self.spread = np.maximum(spread, _SMALLEST_SPREAD * np.maximum(np.abs(centre), 1.0))
+        return self
+
+    @property
+    def width(self) -> int | None:
+        """Number of columns of the reference."""
+        return None if self.centre is None else len(self.centre)
 
     @property
     def is_warm(self) -> bool:
-        """Always true: it is made from a reference."""
-        return True
+        """Whether there was a reference."""
+        return self.centre is not None
 
     def score_batch(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the scores [n] of the rows of X [n, features]: deviations, so 0 or more."""
-        rows = _rows(X)
-        if rows.shape[1:] != self.centre.shape:
-            raise ValueError(f"expected rows [n, {len(self.centre)}], got an array {list(rows.shape)}")
+        if self.centre is None or self.spread is None:
+            raise self._not_trained()
+        rows = as_rows(X, len(self.centre))
         with np.errstate(over="ignore"):  # capped below
             deviations = np.abs(rows - self.centre) / self.spread
         deviations[np.isnan(deviations)] = 0.0
         largest: NDArray[np.float64] = deviations.max(axis=1, initial=0.0)
         return np.minimum(largest, LARGEST_SCORE)
 
-    def learn_batch(self, X: ArrayLike) -> None:
-        """Leave centre and spread as they are."""
+    def _learnt(self) -> dict[str, Any]:
+        return {} if self.centre is None else {"centre": self.centre, "spread": self.spread}
 
-
-def _rows(X: ArrayLike) -> NDArray[np.float64]:
-    rows = np.asarray(X, dtype=np.float64)
-    if rows.ndim != 2:
-        raise ValueError(f"expected rows [n, features] of numbers, got an array {list(rows.shape)}")
-    return rows
+    def _take(self, fields: dict[str, Any]) -> None:
+        if not fields:
+            return
+        self.centre = stored_array(fields, "centre", None)
+        self.spread = stored_array(fields, "spread", len(self.centre))
+        if not (self.spread > 0.0).all():
+            raise ValueError("expected positive spreads")
 
 
 def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -9,16 +9,18 @@ thin is anomalous.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anomalyai import state
+from anomalyai.base import UNFIT, Detector, as_rows
+from anomalyai.constraint import Whole
 from anomalyai.detectors import half_space_trees_leaf as leaf_kernel
 from anomalyai.detectors.half_space_trees_kernel import SIZE_LIMIT, advance, tabulate
 from anomalyai.detectors.half_space_trees_shape import Limits, TreeShapes, build_shapes
-from anomalyai.errors import StateError
+from anomalyai.errors import ParameterError, StateError
 
 if TYPE_CHECKING:
     from river.anomaly import HalfSpaceTrees as RiverHalfSpaceTrees
@@ -30,7 +32,7 @@ MAX_FEATURES = 65_536
 MAX_TOTAL = 2**53  # integers up to here are exact as float64
 
 
-class HalfSpaceTrees:
+class HalfSpaceTrees(Detector):
     """Scores records by how thin the cells they fall into were in the last full window.
 
     The scores are those of River's `score_one` followed by `learn_one` for each row, with a difference of
@@ -65,6 +67,14 @@ class HalfSpaceTrees:
     is 12,800 or 25,600 bytes.
     """
 
+    kind = KIND
+    constraints: ClassVar = {
+        "n_features": Whole(1, MAX_FEATURES),
+        "n_trees": Whole(1, MAX_TREES),
+        "height": Whole(1, MAX_HEIGHT),
+        "window_size": Whole(1, 2**32 - 1),
+    }
+
     def __init__(
         self,
         n_features: int,
@@ -80,19 +90,17 @@ class HalfSpaceTrees:
         self.window_size = window_size
         self.limits = limits
         self.seed = seed
-        self._check_sizes()
+        self._check_parameters()
         self._shapes = build_shapes(n_trees, height, _limits_per_feature(limits, n_features), seed)
         self._current = np.zeros(n_trees << height, dtype=np.uint32)  # leaf masses, tree after tree
         self._reference = np.zeros_like(self._current)
         self._table = np.zeros(n_trees << height, dtype=np.float64)
         self._counter = 0
 
-    def __repr__(self) -> str:
-        """Name the parameters."""
-        return (
-            f"HalfSpaceTrees(n_features={self.n_features}, n_trees={self.n_trees}, height={self.height}, "
-            f"window_size={self.window_size}, limits={self.limits}, seed={self.seed})"
-        )
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.n_features
 
     @property
     def is_warm(self) -> bool:
@@ -115,7 +123,7 @@ class HalfSpaceTrees:
         Returns scores [n] in [0, 1]; high is anomalous. Rows where `learn` [n] is False are scored and not
         learnt, and do not advance the window.
         """
-        rows = self._rows(X)
+        rows = as_rows(X, self.n_features)
         if learn is None:
             learnt = np.ones(len(rows), dtype=np.uint32)
         elif learn.dtype != np.bool_ or learn.shape != (len(rows),):
@@ -129,7 +137,7 @@ class HalfSpaceTrees:
 
     def score_batch(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score the rows of X [n, n_features] against the state as it is; return scores [n] in [0, 1]."""
-        rows = self._rows(X)
+        rows = as_rows(X, self.n_features)
         return self._advance(rows, np.zeros(len(rows), dtype=np.uint32))
 
     def learn_batch(self, X: ArrayLike, learn: NDArray[np.bool_] | None = None) -> None:
@@ -142,7 +150,7 @@ class HalfSpaceTrees:
         They depend on the trees alone, so that rows scored by `score_leaves` can be learnt later by
         `learn_leaves` without a second walk. No value may be missing (NaN).
         """
-        rows = self._rows(X)
+        rows = as_rows(X, self.n_features)
         if np.isnan(rows).any():
             raise ValueError(
                 "expected rows without missing values, since the walk of one that lacks a feature depends on "
@@ -204,7 +212,7 @@ class HalfSpaceTrees:
         )
 
     @classmethod
-    def loads(cls, data: bytes) -> HalfSpaceTrees:
+    def loads(cls, data: bytes) -> Self:
         """Return the detector that `dumps` wrote.
 
         Raises
@@ -213,16 +221,21 @@ class HalfSpaceTrees:
             The bytes are damaged, of another kind or version, or their masses contradict their counter.
         """
         fields = state.loads(KIND, data)
-        limits = fields["limits"]
-        detector = cls(
-            n_features=fields["n_features"],
-            n_trees=fields["n_trees"],
-            height=fields["height"],
-            window_size=fields["window_size"],
-            limits=tuple(limits) if np.isscalar(limits[0]) else tuple((low, high) for low, high in limits),
-            seed=fields["seed"],
-        )
-        detector.restore(fields["current"], fields["reference"], fields["counter"])
+        try:
+            limits = fields["limits"]
+            detector = cls(
+                n_features=fields["n_features"],
+                n_trees=fields["n_trees"],
+                height=fields["height"],
+                window_size=fields["window_size"],
+                limits=tuple(limits)
+                if np.isscalar(limits[0])
+                else tuple((low, high) for low, high in limits),
+                seed=fields["seed"],
+            )
+            detector.restore(fields["current"], fields["reference"], fields["counter"])
+        except UNFIT as error:
+            raise cls._not_whole(error) from error
         return detector
 
     @classmethod
@@ -272,6 +285,10 @@ class HalfSpaceTrees:
             counter=self._counter,
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by `dumps`: small, and read into arrays of its own even from a file mapped read-only."""
+        return type(self).loads, (self.dumps(),)
+
     def restore(self, current: NDArray[np.integer], reference: NDArray[np.integer], counter: int) -> None:
         """Put leaf masses in place: of the running window and of the last full one, both [trees * leaves].
 
@@ -320,29 +337,15 @@ class HalfSpaceTrees:
         )
         return scores
 
-    def _rows(self, X: ArrayLike) -> NDArray[np.float64]:
-        rows = np.asarray(X, dtype=np.float64)
-        if rows.ndim != 2 or rows.shape[1] != self.n_features:
-            raise ValueError(
-                f"expected rows [n, {self.n_features}] of numbers, got an array {list(rows.shape)}: "
-                "give one column per feature, NaN where it is missing"
-            )
-        return rows if rows.flags.carray else rows.copy(order="C")  # one memory layout, one compiled kernel
-
-    def _check_sizes(self) -> None:
-        for name, value, most in (
-            ("n_features", self.n_features, MAX_FEATURES),
-            ("n_trees", self.n_trees, MAX_TREES),
-            ("height", self.height, MAX_HEIGHT),
-            ("window_size", self.window_size, 2**32 - 1),
-        ):
-            if not 1 <= value <= most:
-                raise ValueError(f"expected {name} from 1 to {most}, got {value}")
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
         if self.n_trees * self.window_size * (2 ** (self.height + 1) - 1) > MAX_TOTAL:
-            raise ValueError(
+            raise ParameterError(
                 f"expected n_trees * window_size * 2**(height + 1) up to {MAX_TOTAL}, "
                 f"so that sums of masses are exact; got {self.n_trees} * {self.window_size} * "
-                f"2**{self.height + 1}: lower one of the three"
+                f"2**{self.height + 1}",
+                field="n_trees",
+                hint="Lower one of the three",
             )
 
 
@@ -354,14 +357,16 @@ def _limits_per_feature(
     if pairs.shape == (2,):
         pairs = np.tile(pairs, (n_features, 1))
     if pairs.shape != (n_features, 2):
-        raise ValueError(
+        raise ParameterError(
             f"expected limits as (low, high), or one such pair for each of {n_features} features; "
-            f"got {limits!r}"
+            f"got {limits!r}",
+            field="limits",
         )
     spans = pairs[:, 1] - pairs[:, 0]
     if not np.isfinite(spans).all() or (spans < 0).any() or not spans.any():
-        raise ValueError(
+        raise ParameterError(
             "expected finite limits with low <= high, and low < high for one feature at least; "
-            f"got {limits!r}"
+            f"got {limits!r}",
+            field="limits",
         )
     return tuple((float(low), float(high)) for low, high in pairs)

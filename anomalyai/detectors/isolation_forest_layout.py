@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,12 @@ class Heaps:
             exponents,
         )
 
+    def holds(self) -> bool:
+        """Whether the arrays are whole trees, so that no path leaves them."""
+        leaves = self.n_leaves
+        sizes = [1 << depth for depth in range(DEEPEST_HEAP + 1)]
+        return type(leaves) is int and leaves in sizes and len(self.lengths) % leaves == 0
+
 
 @dataclass(frozen=True)
 class NodeList:
@@ -67,11 +74,56 @@ class NodeList:
             exponents,
         )
 
+    def holds(self) -> bool:
+        """Whether every step from every node leads to a node of the list."""
+        nodes = len(self.lengths)
+        return (
+            self.roots.dtype == self.depths.dtype == np.int64
+            and self.children.dtype == np.uint32
+            and self.roots.shape == self.depths.shape == (len(self.roots),)
+            and self.children.shape == (2 * nodes,)
+            and bool((self.roots >= 0).all() and (self.roots < nodes).all() and (self.children < nodes).all())
+            and bool((self.depths >= 0).all() and (self.depths < nodes).all())
+        )
 
-def lay_out(estimator: IsolationForest) -> Heaps | NodeList:
+
+Layout = Heaps | NodeList
+
+
+def lay_out(estimator: IsolationForest) -> Layout:
     """Return the layout that suits the depth of the estimator's trees."""
     nodes = _node_list(estimator)
     return _heaps(nodes) if nodes.depths.max(initial=0) <= DEEPEST_HEAP else nodes
+
+
+def layout_state(layout: Layout) -> dict[str, Any]:
+    """Return a layout's arrays and numbers, for `anomalyai.state`."""
+    return {"layout": type(layout).__name__, **vars(layout)}
+
+
+def layout_from_state(fields: dict[str, Any], width: int) -> Layout:
+    """Return the layout that `layout_state` described, for rows of `width` columns.
+
+    The kernels trust every index in it, so each is checked here; raises `ValueError` where one leads astray.
+    """
+    cls = {"Heaps": Heaps, "NodeList": NodeList}[fields["layout"]]
+    names = [field.name for field in dataclasses.fields(cls)]
+    layout: Layout = cls(**{name: fields[name] for name in names})
+    if not (
+        len(layout.lengths) > 0
+        and type(layout.mean_length) is float
+        and 0.0 <= layout.mean_length < np.inf
+        and (layout.lengths >= 0.0).all()
+        and layout.features.dtype == np.uint16
+        and layout.thresholds.dtype == np.float32
+        and layout.lengths.dtype == np.float64
+        and layout.features.shape == layout.thresholds.shape == layout.lengths.shape == (len(layout.lengths),)
+        and (layout.features < 2 * width).all()
+        and np.isfinite(layout.lengths).all()
+        and layout.holds()
+    ):
+        raise ValueError(f"expected the trees of a forest over {width} columns")
+    return layout
 
 
 def average_path_length(n: NDArray[np.int64]) -> NDArray[np.float64]:

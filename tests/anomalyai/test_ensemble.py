@@ -102,7 +102,7 @@ def test_missing_values_score_finitely_and_as_usual() -> None:
     probes[::3] = np.nan
     found = warm().score_batch(probes)
     assert np.isfinite(found).all()
-    assert np.median(found) < np.quantile(complete, 0.95)
+    assert np.median(found) < np.quantile(complete, 0.99)
 
 
 def test_only_clean_rows_reach_the_trees() -> None:

@@ -12,6 +12,7 @@ CLASSES = [
     errors.UnsupportedMedia,
     errors.StateError,
     errors.ModelError,
+    errors.ParameterError,
 ]
 
 

@@ -8,8 +8,10 @@ import pytest
 import anomalyai
 
 NAMES = [
+    "DETECTORS",
     "Admission",
     "AnomalyAIError",
+    "Detector",
     "FeedSchema",
     "Field",
     "Intake",
@@ -17,6 +19,7 @@ NAMES = [
     "JsonType",
     "Kind",
     "ModelError",
+    "ParameterError",
     "Pipeline",
     "RecordBatch",
     "Rejection",
@@ -24,19 +27,28 @@ NAMES = [
     "SchemaError",
     "StateError",
     "TooLarge",
+    "TrainedModel",
+    "TrainingSet",
     "UnreadableBody",
     "UnsupportedMedia",
+    "check_detector",
+    "train",
 ]
 
 
 def test_the_exports_are_pinned() -> None:
     assert anomalyai.__all__ == NAMES
-    assert dir(anomalyai) == NAMES
+    assert dir(anomalyai) == sorted(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "DETECTORS"])
 def test_every_export_is_there(name: str) -> None:
     assert getattr(anomalyai, name).__name__ == name
+
+
+def test_the_registry_is_a_mapping_of_classes() -> None:
+    assert issubclass(anomalyai.DETECTORS["kmeans"], anomalyai.Detector)
+    assert "no_such_detector" not in anomalyai.DETECTORS
 
 
 def test_another_name_is_an_attribute_error() -> None:
@@ -53,6 +65,11 @@ def test_another_name_is_an_attribute_error() -> None:
             ("numpy", "pandas", "sklearn", "river", "numba"),
         ),
         ("from anomalyai import Intake, RecordBatch", ("pandas", "sklearn", "river", "numba")),
+        (
+            "from anomalyai import DETECTORS, Detector, check_detector; list(DETECTORS)",
+            ("pandas", "sklearn", "river", "numba"),
+        ),
+        ("from anomalyai import TrainingSet, train", ("pandas", "sklearn", "river")),
     ],
 )
 def test_imports_are_lazy(code: str, absent: tuple[str, ...]) -> None:

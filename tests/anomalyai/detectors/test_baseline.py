@@ -5,12 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
+from anomalyai import state
 from anomalyai.detectors.baseline import (
     LARGEST_SCORE,
     ConstantBaseline,
     ExtremeValueBaseline,
     RandomBaseline,
 )
+from anomalyai.errors import ModelError, StateError
 
 
 def test_the_constant_gives_every_row_its_value() -> None:
@@ -41,7 +43,8 @@ def test_no_cut_of_the_stream_changes_chance() -> None:
 
 def test_the_extreme_value_is_the_largest_robust_deviation() -> None:
     reference = np.array([[1.0, 10.0], [2.0, 10.0], [3.0, 10.0], [4.0, 10.0], [np.nan, 20.0]])
-    baseline = ExtremeValueBaseline.fit(reference)
+    baseline = ExtremeValueBaseline().fit(reference)
+    assert baseline.centre is not None
     assert baseline.centre.tolist() == [2.5, 10.0]
     assert baseline.spread == pytest.approx([1.4826, 1.2533 * 2.0])
     scores = baseline.score_batch([[2.5, 10.0], [4.5, 10.0], [2.5, 2.0], [np.nan, 10.0], [np.nan, np.nan]])
@@ -49,7 +52,8 @@ def test_the_extreme_value_is_the_largest_robust_deviation() -> None:
 
 
 def test_the_extreme_value_stays_finite() -> None:
-    baseline = ExtremeValueBaseline.fit(np.array([[5e6, np.nan, 0.0]] * 3))
+    baseline = ExtremeValueBaseline().fit(np.array([[5e6, np.nan, 0.0]] * 3))
+    assert baseline.spread is not None
     assert baseline.spread.tolist() == [5.0, 1e-6, 1e-6]
     scores = baseline.score_batch(
         [[np.inf, 0.0, 0.0], [5e6, -np.inf, 0.0], [5e6, 0.0, 1e308], [5e6, 0.0, 0.0]]
@@ -58,7 +62,7 @@ def test_the_extreme_value_stays_finite() -> None:
 
 
 def test_the_extreme_value_does_not_learn_after_its_reference() -> None:
-    baseline = ExtremeValueBaseline.fit(np.random.default_rng(0).normal(size=(100, 2)))
+    baseline = ExtremeValueBaseline().fit(np.random.default_rng(0).normal(size=(100, 2)))
     before = baseline.score_batch([[3.0, 3.0]])
     baseline.learn_batch(np.full((50, 2), 3.0))
     assert baseline.is_warm
@@ -66,10 +70,15 @@ def test_the_extreme_value_does_not_learn_after_its_reference() -> None:
 
 
 def test_baselines_say_what_they_expect() -> None:
-    for baseline in (ConstantBaseline(), RandomBaseline(), ExtremeValueBaseline(np.zeros(3), np.ones(3))):
+    for baseline in (ConstantBaseline(), RandomBaseline(), ExtremeValueBaseline().fit(np.ones((9, 3)))):
         with pytest.raises(ValueError, match=r"expected rows \[n, "):
             baseline.score_batch(np.zeros(3))
     with pytest.raises(ValueError, match=r"expected rows \[n, 3\]"):
-        ExtremeValueBaseline(np.zeros(3), np.ones(3)).score_batch(np.zeros((1, 2)))
-    with pytest.raises(ValueError, match="positive spreads"):
-        ExtremeValueBaseline(np.zeros(1), np.zeros(1))
+        ExtremeValueBaseline().fit(np.ones((9, 3))).score_batch(np.zeros((1, 2)))
+    with pytest.raises(ModelError, match="not trained"):
+        ExtremeValueBaseline().score_batch(np.zeros((1, 2)))
+    flat = state.dumps(
+        ExtremeValueBaseline.kind, {"parameters": {}, "centre": np.zeros(1), "spread": np.zeros(1)}
+    )
+    with pytest.raises(StateError, match="positive spreads"):
+        ExtremeValueBaseline.loads(flat)

@@ -1,6 +1,7 @@
 """Half-space trees: River's scores to the last bit, on any cut of the stream, from any saved state."""
 
 import itertools
+import pickle
 from typing import Any
 
 import numpy as np
@@ -236,8 +237,24 @@ def test_refuses_a_damaged_state() -> None:
     for damage in damages:
         with pytest.raises(StateError, match="expected the masses of HalfSpaceTrees"):
             HalfSpaceTrees.loads(state.dumps(KIND, {**good, **damage}))
+    for damage in ({"limits": None}, {"height": 99}, {"current": "x"}, {"n_trees": 2.5}, {"limits": [1.0]}):
+        with pytest.raises(StateError, match="expected the whole state of a half_space_trees"):
+            HalfSpaceTrees.loads(state.dumps(KIND, {**good, **damage}))
+    with pytest.raises(StateError, match="does not fit: 'seed'"):
+        HalfSpaceTrees.loads(state.dumps(KIND, {name: good[name] for name in good if name != "seed"}))
     with pytest.raises(StateError):
         HalfSpaceTrees.loads(b"\xc1")
+
+
+def test_pickles_small_and_goes_on() -> None:
+    rows = awkward_rows(700, 3, seed=13)
+    detector = HalfSpaceTrees(3, window_size=200, seed=4)
+    detector.learn_batch(rows[:300])
+    data = pickle.dumps(detector)
+    assert len(data) < len(detector.dumps()) + 200
+    again = pickle.loads(data)
+    assert (again.score_learn_batch(rows[300:]) == detector.score_learn_batch(rows[300:])).all()
+    assert again.dumps() == detector.dumps()
 
 
 def test_detectors_that_differ_in_window_share_their_trees() -> None:

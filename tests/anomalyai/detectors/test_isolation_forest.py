@@ -3,17 +3,19 @@
 import io
 import itertools
 import pickle
+from typing import Any
 
 import joblib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.ensemble import IsolationForest
+from sklearn.ensemble import IsolationForest as Estimator
 
-from anomalyai.detectors.isolation_forest import IsolationForestModel
+from anomalyai import state
+from anomalyai.detectors.isolation_forest import FOREST_NATS, IsolationForest, IsolationForestModel
 from anomalyai.detectors.isolation_forest_kernel import LARGEST
-from anomalyai.detectors.isolation_forest_layout import Heaps, NodeList, lay_out
-from anomalyai.errors import ModelError
+from anomalyai.detectors.isolation_forest_layout import Heaps, NodeList, average_path_length, lay_out
+from anomalyai.errors import ModelError, StateError
 
 Rows = NDArray[np.float64]
 
@@ -59,7 +61,7 @@ def test_equals_scikit_learn_at_any_depth(n_trees: int, max_samples: int, n_feat
 @pytest.mark.parametrize("max_samples", [256, 2_000])
 def test_equals_scikit_learn_where_trees_see_some_features(max_samples: int) -> None:
     rows = rows_of(2_500, 8, seed=5, missing=False)
-    estimator = IsolationForest(max_features=0.5, max_samples=max_samples, random_state=1).fit(rows)
+    estimator = Estimator(max_features=0.5, max_samples=max_samples, random_state=1).fit(rows)
     model = IsolationForestModel.from_estimator(estimator)
     rows[::3, ::2] = np.nan
     assert np.abs(model.score_batch(rows) - reference_scores(model, rows)).max() < 1e-12
@@ -151,9 +153,61 @@ def test_takes_rows_in_any_memory_layout() -> None:
 
 def test_says_what_it_expects() -> None:
     with pytest.raises(ModelError, match="expected a fitted IsolationForest"):
-        IsolationForestModel.from_estimator(IsolationForest())
+        IsolationForestModel.from_estimator(Estimator())
     with pytest.raises(ValueError, match=r"expected rows \[n, features\]"):
         IsolationForestModel.fit(np.empty((0, 3)))
     model = IsolationForestModel.fit(np.zeros((10, 3)), n_trees=2)
     with pytest.raises(ValueError, match=r"expected rows \[n, 3\]"):
         model.score_batch(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("max_samples", [1, 256, 2_000])
+def test_the_detector_is_the_model_and_comes_back_from_bytes(max_samples: int) -> None:
+    rows = rows_of(2_500, 4, seed=15, missing=True)
+    detector = IsolationForest(n_trees=15, max_samples=max_samples, seed=3).fit(rows)
+    model = IsolationForestModel.fit(rows, n_trees=15, max_samples=max_samples, seed=3)
+    assert isinstance(model.layout, NodeList if max_samples > 1_024 else Heaps)
+    expected = model.score_batch(rows).tobytes()
+    assert detector.score_batch(rows).tobytes() == expected
+    again = IsolationForest.loads(detector.dumps())
+    assert again.score_batch(rows).tobytes() == expected
+    assert again.width == 4
+    assert again.estimator is None
+    assert again.dumps() == detector.dumps()
+
+
+@pytest.mark.parametrize("max_samples", [256, 2_000])
+def test_no_damaged_state_reaches_the_kernels(max_samples: int) -> None:
+    detector = IsolationForest(n_trees=5, max_samples=max_samples).fit(
+        rows_of(2_500, 2, seed=16, missing=False)
+    )
+    good = state.loads("isolation_forest", detector.dumps())
+    arrays = [name for name, value in good.items() if isinstance(value, np.ndarray)]
+    assert len(arrays) == (6 if max_samples > 1_024 else 3)
+    damages: list[dict[str, Any]] = [{"layout": "Hedge"}, {"layout": None}, {"width": 1}, {"width": "two"}]
+    damages += [{"mean_length": value} for value in (-1.0, np.inf, np.nan, "9", 9)]
+    damages += [{name: None} for name in good]
+    damages += [{name: good[name][:0]} for name in arrays]
+    damages += [{name: good[name][:-1]} for name in arrays]
+    damages += [{name: good[name].astype(np.int32)} for name in arrays]
+    damages += [{"lengths": -1.0 - good["lengths"]}, {"features": good["features"] + np.uint16(4)}]
+    if max_samples > 1_024:
+        damages += [
+            {name: good[name] + good[name].dtype.type(10**6)} for name in ("children", "roots", "depths")
+        ]
+        damages += [{name: -1 - good[name]} for name in ("roots", "depths")]
+    else:
+        damages += [{"n_leaves": value} for value in (0, 3, -256, 2**11, 2.0, True, "8")]
+    for damage in damages:
+        with pytest.raises(StateError):
+            IsolationForest.loads(state.dumps("isolation_forest", {**good, **damage}))
+
+
+def test_the_voice_is_the_path_length_in_nats() -> None:
+    model = IsolationForestModel.fit(rows_of(500, 3, seed=17, missing=False))
+    rows = rows_of(50, 3, seed=18, missing=True)
+    assert (model.voice_batch(rows) == FOREST_NATS * np.log(model.score_batch(rows))).all()
+    depths = -model.voice_batch(rows) / np.log(2.0)
+    assert (
+        pytest.approx(-np.log2(model.score_batch(rows)) * average_path_length(np.array([256]))[0]) == depths
+    )

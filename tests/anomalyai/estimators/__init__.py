@@ -1,0 +1,1 @@
+"""Tests of the estimators, each held against its library's own checks."""
