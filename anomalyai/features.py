@@ -130,8 +130,9 @@ class FeatureBuilder:
 
     @property
     def evicted(self) -> int:
-        """Entities that had to give way since the start."""
-        tables = [profile.table for profile in self._profiles] + [rarity.table for rarity in self._rarities]
+        """Entities and values of categories that had to give way since the start."""
+        words = self._rarities[: len(self.categories)]  # entities' own rarities go with their profiles
+        tables = [profile.table for profile in self._profiles] + [rarity.table for rarity in words]
         return sum(table.evicted for table in tables)
 
     @property

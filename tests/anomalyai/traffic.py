@@ -6,6 +6,7 @@ Clean traffic with a change of regime that somebody has to live with; nothing in
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -24,17 +25,18 @@ NUMBERS, CATEGORIES, ENTITIES = (
 )
 _TYPES = {Kind.NUMBER: JsonType.NUMBER, Kind.CATEGORY: JsonType.STRING, Kind.ENTITY: JsonType.STRING}
 
-SCHEMA = FeedSchema(
-    fields=(
-        Field("time", Kind.TIME, JsonType.NUMBER, True),
-        *(
-            Field(name, kind, _TYPES[kind], True)
-            for kind, names in zip(_TYPES, (NUMBERS, CATEGORIES, ENTITIES), strict=True)
-            for name in names
-        ),
-    ),
-    settled=True,
-)
+
+def declared(
+    *, numbers: Sequence[str] = (), categories: Sequence[str] = (), entities: Sequence[str] = ()
+) -> FeedSchema:
+    """Return a settled schema of these fields and `time`."""
+    kinds = zip(_TYPES, (numbers, categories, entities), strict=True)
+    fields = [Field(name, kind, _TYPES[kind], True) for kind, names in kinds for name in names]
+    time = Field("time", Kind.TIME, JsonType.NUMBER, True)
+    return FeedSchema(fields=(time, *fields), settled=True)
+
+
+SCHEMA = declared(numbers=NUMBERS, categories=CATEGORIES, entities=ENTITIES)
 """The schema of all streams here, settled."""
 
 
