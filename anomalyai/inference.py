@@ -3,7 +3,7 @@
 The same records in the same order always give the same kinds. The rules, in the order they are tried:
 
 1. `label`: a general label name (`label`, `class`, `is_fraud`, `is_anomaly`, ...) with only 0 and 1 (or false
-   and true). One field at most.
+   and true, in any case, as pandas writes them to CSV). One field at most.
 2. `time`: every value reads as an ISO 8601 time or as epoch seconds, milliseconds, microseconds or
    nanoseconds between 1990 and 2100; or a number under a general time name (`ts`, `time`, `timestamp`, ...)
    that never falls. Among several, a time name wins, then a value that never falls, then the first field.
@@ -219,7 +219,12 @@ class _Evidence:
     def is_label(self) -> bool:
         if self.leaf not in _LABEL_NAMES or not self.values or self.type is JsonType.ARRAY:
             return False
-        return all(value in (0, 1) or value in ("0", "1", "false", "true") for value in self.values)
+        return all(
+            value.strip().lower() in ("0", "1", "false", "true")
+            if isinstance(value, str)
+            else value in (0, 1)
+            for value in self.values
+        )
 
     def has_time_name(self) -> bool:
         return bool(self.tokens) and (

@@ -51,6 +51,7 @@ def real() -> list[float]:
         ("label", choice([0, 1]), Kind.LABEL),
         ("is_fraud", choice([True, False]), Kind.LABEL),
         ("class", choice(["0", "1"]), Kind.LABEL),
+        ("is_fraud", choice(["True", "False"]), Kind.LABEL),
         ("class", choice(["a", "b"]), Kind.CATEGORY),
         ("label", choice([0, 1, 2]), Kind.NUMBER),
         ("amount", real(), Kind.NUMBER),
