@@ -44,7 +44,7 @@ _SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1])
 """Nats: a member that hardly ever moves is not blown up to the voice of one that does."""
 
 
-FAR_VALUES, FAR_OTHERS = 0.5, 0.25
+FAR_VALUES, FAR_OTHERS = 1.0, 0.25
 """Shares of the promised alerts that numbers far out of the feed's range, and quantities far from an entity's
 habit or behaviour, may raise at most."""
 

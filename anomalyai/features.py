@@ -195,8 +195,9 @@ class FeatureBuilder:
 
     @property
     def evicted(self) -> int:
-        """Entities that had to give way since the start."""
-        tables = [profile.table for profile in self._profiles] + [rarity.table for rarity in self._rarities]
+        """Entities and values of categories that had to give way since the start."""
+        words = self._rarities[: len(self.categories)]  # entities' own rarities go with their profiles
+        tables = [profile.table for profile in self._profiles] + [rarity.table for rarity in words]
         tables += [pair.table for pair in self._pairs.values()]
         return sum(table.evicted for table in tables)
 

@@ -3,11 +3,11 @@
 The same records in the same order always give the same kinds. The rules, in the order they are tried:
 
 1. `label`: a general label name (`label`, `class`, `is_fraud`, `is_anomaly`, ...) with only 0 and 1 (or false
-   and true). One field at most.
+   and true, in any case, as pandas writes them to CSV). One field at most.
 2. `time`: every value reads as an ISO 8601 time or as epoch seconds, milliseconds, microseconds or
-   nanoseconds between 1990 and 2100; or a number under a general time name (`ts`, `time`, `timestamp`, ...)
-   that never falls. Among several, a time name wins, then a value that never falls, then the first field.
-   The others are ignored if they are texts.
+   nanoseconds between 1990 and 2100, and the name is no identifier's (rule 5); or a number under a general
+   time name (`ts`, `time`, `timestamp`, ...) that never falls. Among several, a time name wins, then a value
+   that never falls, then the first field. The others are ignored if they are texts.
 3. booleans are categories; arrays are ignored.
 4. texts: addresses, and texts under the name of a thing or person (`customer_id`, `host`, ...), are entities,
    unless 100 of them show few different words; texts that never repeat under an identifier name or in an
@@ -219,7 +219,12 @@ class _Evidence:
     def is_label(self) -> bool:
         if self.leaf not in _LABEL_NAMES or not self.values or self.type is JsonType.ARRAY:
             return False
-        return all(value in (0, 1) or value in ("0", "1", "false", "true") for value in self.values)
+        return all(
+            value.strip().lower() in ("0", "1", "false", "true")
+            if isinstance(value, str)
+            else value in (0, 1)
+            for value in self.values
+        )
 
     def has_time_name(self) -> bool:
         return bool(self.tokens) and (
@@ -256,7 +261,8 @@ class _Evidence:
         if self.has_time_name():
             relative = self.type is JsonType.NUMBER and min(seconds) >= 0 and self.never_falls()
             return self._recent(seconds) or relative
-        rising = self.type is JsonType.NUMBER and self.never_falls()
+        named = self._names_record() or self._names_thing()  # rising identifiers may look like epoch numbers
+        rising = self.type is JsonType.NUMBER and not named and self.never_falls()
         return self.records >= CHECKPOINTS[1] and rising and self._recent(seconds)
 
     def _recent(self, seconds: Sequence[float]) -> bool:

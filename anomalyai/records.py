@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai.data_frame import records_of
 from anomalyai.decode import REFUSED, Codec, Columns, Rows, reader_for
 from anomalyai.decode_exact import RecordError, check, flatten, parse
 from anomalyai.decode_source import join_rows
@@ -231,19 +232,12 @@ class RecordBatch:
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame, schema: FeedSchema | None = None) -> RecordBatch:
-        """Build one batch from a data frame; NaN, NaT and NA are missing, times become ISO 8601 texts."""
-        present = frame.notna()
-        columns: dict[str, list[Any]] = {}
-        for name in frame.columns:
-            values = frame[name]
-            if values.dtype.kind == "M":
-                values = values.map(lambda moment: moment.isoformat(), na_action="ignore")
-            listed = values.astype(object).tolist()
-            columns[str(name)] = [v if ok else None for v, ok in zip(listed, present[name], strict=True)]
-        names = list(columns)
-        return cls.from_records(
-            [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)], schema
-        )
+        """Build one batch from a data frame, as `from_records` does from its rows.
+
+        NaN, NaT and NA are missing, times become ISO 8601 texts (`anomalyai.data_frame`). Raises
+        `UnreadableBody`.
+        """
+        return cls.from_records(records_of(frame), schema)
 
 
 def _flat(raw: bytes, schema: FeedSchema) -> dict[str, Any]:

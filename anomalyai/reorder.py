@@ -14,8 +14,9 @@ from anomalyai.records import RecordBatch
 def in_event_order(batches: Sequence[RecordBatch]) -> RecordBatch:
     """Return all records as one batch under the last batch's schema, stably sorted by event time.
 
-    Records without a time come last. The columns are kept, and `index`; the records as they came are not, so
-    the schema counts as settled: nothing can be read again under another one.
+    A record without a time stays behind the one before it, as in a file that is in event order. The columns
+    are kept, and `index`; the records as they came are not, so the schema counts as settled: nothing can be
+    read again under another one.
     """
     schema = batches[-1].schema
     same = [
@@ -23,7 +24,8 @@ def in_event_order(batches: Sequence[RecordBatch]) -> RecordBatch:
         for batch in batches
     ]
     time_s = np.concatenate([batch.time_s for batch in same])
-    order: NDArray[np.int64] = np.argsort(time_s, kind="stable")
+    last = np.maximum.accumulate(np.where(np.isfinite(time_s), np.arange(len(time_s)), -1))
+    order: NDArray[np.int64] = np.argsort(np.where(last < 0, -np.inf, time_s[last]), kind="stable")
     columns = Columns(
         np.concatenate([batch.numbers for batch in same])[order],
         np.concatenate([batch.keys for batch in same])[order],

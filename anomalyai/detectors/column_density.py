@@ -35,7 +35,10 @@ thousand records."""
 TAIL_SHARE, TAIL_LEAST = 0.02, 10.0
 """The tail that the index is taken from: this share of the records, at least so many."""
 
-CAUTION = 1.0
+PRIOR_INDEX, PRIOR_TAIL = 1.5, 15.0
+"""The index assumed before anything is known, and how many records of the tail it is worth."""
+
+CAUTION = 0.5
 """Standard errors (index / sqrt(records of the tail)) by which the index is lowered."""
 
 FAR_MIDDLE, FAR_SPREAD_SHARE = 7, 0.25
@@ -248,7 +251,8 @@ def tail_indices(mass: Any, index: Any) -> None:
             excess += mass[j, beyond] * np.log(
                 (np.sqrt(EDGES[beyond] * EDGES[beyond + 1]) - 1.0) / (EDGES[b] - 1.0)
             )
-        estimate = tail / max(excess, 1e-9) * (1.0 - CAUTION / np.sqrt(wanted))
+        known = tail + PRIOR_TAIL
+        estimate = known / (excess + PRIOR_TAIL / PRIOR_INDEX) * (1.0 - CAUTION / np.sqrt(known))
         index[j] = min(max(estimate, LEAST_INDEX), MOST_INDEX)
 
 

@@ -1,11 +1,13 @@
 """Kinds: what undeclared fields are taken for, and that it depends on the records alone."""
 
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
 import pytest
 
 from anomalyai.inference import infer
+from anomalyai.intake import Intake
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema, JsonType, Kind
 
@@ -51,8 +53,14 @@ def real() -> list[float]:
         ("label", choice([0, 1]), Kind.LABEL),
         ("is_fraud", choice([True, False]), Kind.LABEL),
         ("class", choice(["0", "1"]), Kind.LABEL),
+        ("is_fraud", choice(["True", "False"]), Kind.LABEL),
         ("class", choice(["a", "b"]), Kind.CATEGORY),
         ("label", choice([0, 1, 2]), Kind.NUMBER),
+        ("isFraud", choice([0, 1]), Kind.LABEL),
+        ("is_attack", choice([0.0, 1.0]), Kind.LABEL),
+        ("label", [None] * 300 + [1, 0] * 100, Kind.LABEL),
+        ("label", choice(["yes", "no"]), Kind.CATEGORY),
+        ("fraud_score", choice([0, 1]), Kind.NUMBER),
         ("amount", real(), Kind.NUMBER),
         ("count", whole(0, 5), Kind.NUMBER),
         ("bytes", whole(0, 10**6), Kind.NUMBER),
@@ -78,6 +86,18 @@ def real() -> list[float]:
         ("transaction_id", [f"t{i}" for i in range(N)], Kind.ID),
         ("id", list(range(N)), Kind.ID),
         ("trace", [f"{i:08x}-{i * 7919 % 65536:04x}-4abc" for i in range(N)], Kind.ID),
+        ("order_id", [i // 2 for i in range(N)], Kind.ENTITY),
+        ("uuid", [f"{i * 2_654_435_761 % 2**32:08x}-77aa-4bcd-9012-{i:012x}" for i in range(N)], Kind.ID),
+        ("txn_id", [10**15 + i for i in range(N)], Kind.ID),
+        ("tweet_id", [1_700_000_000_000_000_000 + 2**22 * i for i in range(N)], Kind.ENTITY),
+        ("customer_no", [1_500_000_000 + i for i in range(N)], Kind.ENTITY),
+        ("reference", [f"R{i:07d}" for i in range(N)], Kind.ID),
+        ("reference", choice([f"R{i:07d}" for i in range(40)]), Kind.ENTITY),
+        ("reference", choice([f"R{i:07d}" for i in range(8)]), Kind.CATEGORY),
+        ("station", choice([f"Platform number {i}" for i in range(30)]), Kind.CATEGORY),
+        ("subscriber", choice([10**8 + i for i in range(90)]), Kind.ENTITY),
+        ("population", [10**8 + 7 * i for i in range(N)], Kind.NUMBER),
+        ("volume", whole(0, 90), Kind.NUMBER),
         ("online", choice([True, False]), Kind.CATEGORY),
         ("tags", [["a"]] * N, Kind.IGNORE),
         (
@@ -90,6 +110,62 @@ def real() -> list[float]:
 )
 def test_a_field_alone(name: str, values: list[Any], expected: Kind) -> None:
     assert kinds({name: values}) == {name: expected}
+
+
+MOMENTS = [1_772_409_630.25 + 60 * i for i in range(N)]
+
+
+def iso(separator: str, zone: timezone | None = UTC, suffix: str = "") -> list[str]:
+    """Return the moments as ISO 8601 texts on the clocks of a zone; `suffix` "%" shows its offset."""
+    texts = []
+    for moment in MOMENTS:
+        text = datetime.fromtimestamp(moment, zone).isoformat(separator, "milliseconds")
+        texts.append(text if suffix == "%" else text[:23] + suffix)
+    return texts
+
+
+WRITTEN: dict[str, list[Any]] = {
+    "seconds": MOMENTS,
+    "milliseconds": [round(moment * 1e3) for moment in MOMENTS],
+    "microseconds": [round(moment * 1e6) for moment in MOMENTS],
+    "nanoseconds": [round(moment * 100) * 10_000_000 for moment in MOMENTS],
+    "seconds as text": [f"{moment:.2f}" for moment in MOMENTS],
+    "milliseconds as text": [f"{moment * 1e3:.0f}" for moment in MOMENTS],
+    "ISO without a zone": iso("T"),
+    "ISO with a blank": iso(" "),
+    "ISO with Z": iso("T", suffix="Z"),
+    "ISO with an offset": iso("T", timezone(timedelta(hours=5, minutes=30)), "%"),
+    "ISO with a negative offset": iso(" ", timezone(timedelta(hours=-8)), "%"),
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (written, name)
+        for written in WRITTEN
+        for name in ("ts", "event_time", "received")
+        if "text" not in written or name != "received"  # digits in a text are a time under its name only
+    ],
+)
+def test_a_time_is_the_same_moment_however_it_is_written(written: str, name: str) -> None:
+    values = WRITTEN[written]
+    exact = pytest.approx(MOMENTS, rel=0.0, abs=5e-7 if written == "nanoseconds" else 0.0)
+    batch = RecordBatch.from_records([{"x": 0.5, name: value} for value in values])
+    assert batch.schema.time == name
+    assert batch.time_s.tolist() == exact
+    declared = FeedSchema.from_toml(f'[feed]\ntime = "{name}"\n')
+    assert RecordBatch.from_records([{name: value} for value in values], declared).time_s.tolist() == exact
+    body = "\n".join([f"x,{name}", *(f"0.5,{value}" for value in values)]).encode()
+    [batch] = Intake(batch.schema, fixed=True).admit(body, "text/csv").items
+    assert batch.time_s.tolist() == exact
+
+
+@pytest.mark.parametrize("written", ["seconds", "milliseconds", "ISO with Z"])
+def test_one_record_is_enough_to_tell_a_named_time(written: str) -> None:
+    batch = RecordBatch.from_records([{"ts": WRITTEN[written][0], "x": 1}])
+    assert batch.schema.time == "ts"
+    assert batch.time_s.tolist() == MOMENTS[:1]
 
 
 def test_of_two_times_the_named_and_rising_one_is_the_time() -> None:

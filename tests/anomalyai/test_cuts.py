@@ -1,0 +1,159 @@
+"""Any cut of a log into batches, with control entries and restarts in between, gives the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from anomalyai.control import BudgetChange, ControlEntry, ModelSwap, SchemaChange
+from anomalyai.pipeline import Pipeline
+from anomalyai.records import RecordBatch
+from anomalyai.training import TrainedModel, train
+from tests.anomalyai.streams import Record, admitted, purchases
+
+RECORDS = 3_000
+Entry = ControlEntry | RecordBatch
+
+
+class Log(NamedTuple):
+    """Where control entries stand: records before each."""
+
+    field: int
+    budget: int
+    swap: int
+
+
+class Outcome(NamedTuple):
+    scores: bytes
+    flagged: bytes
+    alerts: bytes
+    state: bytes
+
+
+@cache
+def records() -> list[Record]:
+    """Return purchases with newcomers, late and missing times and planted anomalies; no label."""
+    rng = np.random.default_rng(11)
+    made = purchases(RECORDS, seed=5, missing=0.05)
+    for i, record in enumerate(made):
+        del record["label"]
+        if rng.random() < 0.1:
+            record["customer"] = f"newcomer {i}"
+        if rng.random() < 0.03:
+            record["time"] -= float(rng.choice([40.0, 4_000.0, 400_000.0]))
+        if rng.random() < 0.01:
+            record["time"] = None
+        if rng.random() < 0.005:
+            record.update(amount=float(rng.choice([9_000.0, 50_000.0])), shop="never seen")
+    return made
+
+
+@cache
+def entries(field_at: int) -> tuple[SchemaChange | RecordBatch, ...]:
+    """Return what an intake makes of the records, of which one after the other brings a new field."""
+    made = [
+        {**record, "discount": float(i % 7)} if i >= field_at and i % 3 == 0 else record
+        for i, record in enumerate(records())
+    ]
+    return tuple(admitted(made))
+
+
+@cache
+def model() -> TrainedModel:
+    pipeline = Pipeline()
+    for entry in entries(RECORDS):
+        if isinstance(entry, SchemaChange):
+            pipeline.apply(entry)
+        else:
+            pipeline.process(entry)
+    training_set = pipeline.pending_training_set()
+    assert training_set is not None
+    return train(training_set)
+
+
+def cut(log: Log, cuts: Sequence[int]) -> list[tuple[int, Entry]]:
+    """Return the log's entries with the records before each, batches cut; controls before their record."""
+    edges = sorted({*cuts, *log})
+    controls: list[tuple[int, Entry]] = [
+        (log.budget, BudgetChange("1/150")),
+        (log.swap, ModelSwap("m", "", "isolation_forest")),
+    ]
+    found: list[tuple[int, Entry]] = []
+    seen = 0
+    for entry in entries(log.field):
+        if isinstance(entry, SchemaChange):
+            found.append((seen, entry))
+            continue
+        inner = [edge - seen for edge in edges if 0 < edge - seen < entry.n]
+        for a, b in zip([0, *inner], [*inner, entry.n], strict=True):
+            found += [control for control in controls if control[0] == seen + a]
+            found.append((seen + a, entry.slice(a, b)))
+        seen += entry.n
+    return found
+
+
+def outcome(log: Log, cuts: Sequence[int], restarts: Sequence[int]) -> Outcome:
+    pipeline = Pipeline(feed="shop", budget="1/400", seed=3)
+    waiting = sorted(restarts, reverse=True)
+    parts = []
+    for before, entry in cut(log, [*cuts, *restarts]):
+        while waiting and waiting[-1] <= before:
+            waiting.pop()
+            pipeline = Pipeline.loads(pipeline.dumps(), {"m": model()})
+        if isinstance(entry, RecordBatch):
+            parts.append(pipeline.process(entry))
+        elif isinstance(entry, ModelSwap):
+            pipeline.swap(entry.model_id, model())
+        else:
+            pipeline.apply(entry)
+    assert pipeline.seen == RECORDS
+    assert pipeline.model_id == "m"
+    assert pipeline.budget == "1/150"
+    return Outcome(
+        np.concatenate([part.score for part in parts]).tobytes(),
+        np.concatenate([part.flagged for part in parts]).tobytes(),
+        b"\n".join(msgspec.json.encode(alert) for part in parts for alert in part.alerts),
+        pipeline.dumps(),
+    )
+
+
+whole = cache(outcome)
+
+LOGS = (Log(1_400, 2_050, 1_301), Log(700, 90, 2_500), Log(2_047, 512, 512))
+"""A new field, a smaller budget, a model: in any order, within and between blocks, while kinds may change."""
+
+PLACES = st.integers(1, RECORDS - 1)
+
+
+@example(log=LOGS[0], cuts=list(range(1, RECORDS, 7)), restarts=[])
+@example(log=LOGS[1], cuts=list(range(1, RECORDS)), restarts=[19, 100, 1_000])
+@settings(max_examples=25, deadline=None)
+@given(
+    log=st.sampled_from(LOGS),
+    cuts=st.lists(PLACES, max_size=60),
+    restarts=st.lists(st.one_of(PLACES, st.integers(1, 600)), max_size=8),
+)
+def test_no_cut_and_no_restart_changes_anything(log: Log, cuts: list[int], restarts: list[int]) -> None:
+    expected = whole(log, (), ())
+    assert expected.alerts.count(b"\n") > 10
+    got = outcome(log, cuts, restarts)
+    for name, left, right in zip(Outcome._fields, got, expected, strict=True):
+        assert left == right, name
+
+
+def test_the_control_entries_act() -> None:
+    """Else the test above would prove little: each one of them changes scores, flags or state."""
+    base = whole(LOGS[0], (), ())
+    for moved in (
+        LOGS[0]._replace(field=RECORDS),
+        LOGS[0]._replace(budget=1_400),
+        LOGS[0]._replace(swap=1_100),
+    ):
+        same = whole(moved, (), ()) == base
+        assert not same, moved
