@@ -10,7 +10,7 @@ from anomalyai.wording import noun, number, one_of
 
 __all__ = ["BEHAVIOUR_OF_PLACES", "BEHAVIOUR_OF_VALUES", "clause", "is_telling", "phrase"]
 
-BEHAVIOUR_OF_VALUES = ("burst", "surge", "pause", "own hour", "novelty", "hour")
+BEHAVIOUR_OF_VALUES = ("burst", "surge", "pause", "own hour", "novelty", "hour", "history")
 BEHAVIOUR_OF_PLACES = ("speed", "away", "apart")
 
 _TELLING = {
@@ -20,6 +20,7 @@ _TELLING = {
     "own hour": math.log(2.0),
     "novelty": math.log(2.0),
     "hour": math.log(2.0),
+    "history": math.log(2.0),
     "speed": math.log1p(150.0),
     "away": 2.0,
     "apart": math.log1p(100.0),
@@ -33,6 +34,7 @@ _SAYINGS: dict[str, Callable[[float, str], str]] = {
     "own hour": lambda *_: "is active at an hour unusual for it",
     "novelty": lambda _, whose: f"is new to this {whose}",
     "hour": lambda value, _: f"is an hour that has {_ratio(value)} times fewer records than others",
+    "history": lambda value, _: f"was confirmed as anomalous {_ratio(value)} times as often as others",
     "speed": lambda value, whose: f"is {_linear(value)} km/h from this {whose}'s last place",
     "away": lambda _, whose: f"is far from this {whose}'s usual place",
     "apart": lambda value, _: f"is {_linear(value)} km from the record's other position",

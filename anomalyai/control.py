@@ -5,11 +5,13 @@ They have no sequence number of their own; the log's entry number orders them am
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import msgspec
 
 from anomalyai.schema import FeedSchema
 
-__all__ = ["BudgetChange", "ControlEntry", "ModelSwap", "SchemaChange"]
+__all__ = ["BudgetChange", "ControlEntry", "Labels", "ModelSwap", "SchemaChange", "Verdict"]
 
 
 class SchemaChange(msgspec.Struct, frozen=True, tag="schema"):
@@ -32,4 +34,24 @@ class BudgetChange(msgspec.Struct, frozen=True, tag="budget"):
     budget: str
 
 
-ControlEntry = SchemaChange | ModelSwap | BudgetChange
+class Verdict(msgspec.Struct, frozen=True, tag="verdict"):
+    """Somebody judged record `seq`, which `record` is a copy of, so that no log has to be read again.
+
+    `real`: an anomaly, never to be learnt; `false_alarm`: it is normal, and what is like it; `new_normal`: so
+    is all that is held back and like it; `unsure` changes nothing.
+    """
+
+    seq: int
+    verdict: Literal["real", "false_alarm", "new_normal", "unsure"]
+    record: dict[str, Any]
+
+
+class Labels(msgspec.Struct, frozen=True, tag="labels"):
+    """Ground truth of some records, 1 for an anomaly and 0 for none, with copies of them."""
+
+    seqs: tuple[int, ...]
+    labels: tuple[Literal[0, 1], ...]
+    records: tuple[dict[str, Any], ...]
+
+
+ControlEntry = SchemaChange | ModelSwap | BudgetChange | Verdict | Labels

@@ -10,6 +10,8 @@ every field an equally loud voice. The members:
 - habit: the largest surprise of a number against an entity's own habit, high values only;
 - trees: half-space trees (River's, compiled) on the numbers and the rarities, over a tight and a wide range:
   how thin the record's cells are, the mean logarithm over several ensembles;
+- history: what verdicts and labels said of the record's entities before;
+- verdicts: what was said of records like this one, judged by the trees' leaves;
 - forest: the batch-trained model; by default an isolation forest, with its mean path length in nats below
   the usual one. The other algorithms say in nats what they find (`TrainedModel.voice_batch`).
 
@@ -27,6 +29,7 @@ from numpy.typing import NDArray
 
 from anomalyai.detectors.column_density import ColumnDensity
 from anomalyai.features import Column
+from anomalyai.judged import JudgedRows
 from anomalyai.moments import MemberMoments
 from anomalyai.training import TrainedModel
 from anomalyai.tree_group import TREE_SETS, TREES, TreeGroup, quartile_range, widened_range
@@ -37,10 +40,12 @@ FOREST_WEIGHT = 0.5
 MEMORY = 5_000.0
 """Half-life in learnt records of the members' means and spreads."""
 
-MEMBERS = ("columns", "rarity", "habit", "behaviour", "tight trees", "wide trees", "forest")
-_COLUMNS, _RARITY, _HABIT, _BEHAVIOUR, _TIGHT, _WIDE, _FOREST = range(len(MEMBERS))
-_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, TREES_WEIGHT, TREES_WEIGHT, FOREST_WEIGHT])
-_SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1])
+MEMBERS = (
+    "columns", "rarity", "habit", "behaviour", "tight trees", "wide trees", "forest", "history", "verdicts"
+)  # fmt: skip
+_COLUMNS, _RARITY, _HABIT, _BEHAVIOUR, _TIGHT, _WIDE, _FOREST, _HISTORY, _VERDICTS = range(len(MEMBERS))
+_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, TREES_WEIGHT, TREES_WEIGHT, FOREST_WEIGHT, 1.0, 1.0])
+_SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 1.0, 1.0])
 """Nats: a member that hardly ever moves is not blown up to the voice of one that does."""
 
 
@@ -93,6 +98,8 @@ class Ensemble:
         self._rarities = _places(aspects, *RARITIES)
         self._habits = _places(aspects, "deviation")
         self._behaviour = _places(aspects, *BEHAVIOUR)
+        self._histories = _places(aspects, "history")
+        self.judged = JudgedRows(len(columns))
         self._others = _places(aspects, "deviation", *MOMENTARY)
         self.density = ColumnDensity(np.array([aspect != "value" for aspect in aspects], dtype=np.bool_))
         self.typical_rarity: NDArray[np.float64] = np.zeros(len(columns))
@@ -127,6 +134,9 @@ class Ensemble:
             voices[:, _TIGHT] = self.tight.thinness(heard.tight)
         if self.wide.is_warm:
             voices[:, _WIDE] = self.wide.thinness(heard.wide)
+        if len(self._histories):
+            voices[:, _HISTORY] = np.cumsum(values[:, self._histories], axis=1)[:, -1]
+        voices[:, _VERDICTS] = self.judged.hear(heard.tight, self.tight)
         if self.model is not None:
             voices[:, _FOREST] = self.model.voice_batch(values)
         return heard
@@ -192,6 +202,7 @@ class Ensemble:
         self.density.learn_batch(rows)
         self.weight = float(len(rows))
         self._learn_rarity(rows, 1.0)
+        self.judged.forget_leaves()
         self.tight.fit_range(rows, widened_range)
         self.wide.fit_range(rows, quartile_range)
         self.members = MemberMoments(len(MEMBERS))
@@ -204,7 +215,13 @@ class Ensemble:
             self.members.replace(_FOREST, self.hear(rows).voices[:, _FOREST])
 
     def _parts(self) -> dict[str, Any]:
-        return {"density": self.density, "members": self.members, "tight": self.tight, "wide": self.wide}
+        return {
+            "density": self.density,
+            "members": self.members,
+            "tight": self.tight,
+            "wide": self.wide,
+            "judged": self.judged,
+        }
 
     def state(self) -> dict[str, Any]:
         """Return the learnt state for `anomalyai.state`; the trained model stays beside it."""

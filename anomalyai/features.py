@@ -9,7 +9,7 @@ The columns of a feature row, in this order:
 4. for every entity field (`anomalyai.profile`): how far each tracked number, the pause since the entity's
    last event and the distance from its usual place are from the entity's own habit, in its own spreads; how
    bursty its last minute and hour were; how surprising the hour and each counterparty are; how fast it would
-   have travelled.
+   have travelled; and what verdicts said of it before (`anomalyai.history`).
 
 A record never influences its own row; it is learnt right after it was described, because what it did to
 counts and habits concerns the very next record. The influence of one record is clipped, see `habit`.
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.familiarity import MAX_COUNTERPARTIES, PairTable
+from anomalyai.history import VerdictHistory
 from anomalyai.hour import HourRate, turns
 from anomalyai.place import distances_apart
 from anomalyai.profile import MAX_PLACES, EntityProfile
@@ -42,7 +43,8 @@ class Column(msgspec.Struct, frozen=True):
     """What a feature column says about `field`.
 
     `aspect` is value, rarity (of a category), presence (rarity of an entity), hour, apart; against an entity:
-    deviation, pause, away, burst, surge, own hour, novelty, speed. Of a count, seen (how often the value had
+    deviation, pause, away, burst, surge, own hour, novelty, speed,
+    history. Of a count, seen (how often the value had
     come), met (how often the entity had met it), events (how many values an entity's habit rests on) or habit
     (asinh of what it usually is). `entity` names the entity field whose habit it is measured against; None:
     the feed itself.
@@ -80,6 +82,7 @@ class FeatureBuilder:
             EntityProfile(len(self.numbers), len(others), len(self.positions), max_entities)
             for others in self._counterparties
         ]
+        self._histories = [VerdictHistory() for _ in self.entities]
         self._rarities = [ValueRarity(MAX_CATEGORY_VALUES) for _ in self.categories]
         self._rarities += [ValueRarity(max_entities) for _ in self.entities]
         self.columns = self._columns()
@@ -101,6 +104,7 @@ class FeatureBuilder:
             columns += [Column(entity, aspect, entity) for aspect in ("burst", "surge", "own hour")]
             columns += [Column(self.entities[other], "novelty", entity) for other in others]
             columns += [Column(latitude, "speed", entity) for latitude in places]
+            columns.append(Column(entity, "history", entity))
         return tuple(columns)
 
     def _counts(self) -> tuple[Column, ...]:
@@ -168,13 +172,22 @@ class FeatureBuilder:
         tracked = max((profile.tracked for profile in self._profiles), default=0)
         transformed = np.arcsinh(numbers[:, :tracked])
         angles = turns(time_s)
-        for j, (profile, others) in enumerate(zip(self._profiles, self._counterparties, strict=True)):
+        parts = zip(self._profiles, self._counterparties, self._histories, strict=True)
+        for j, (profile, others, history) in enumerate(parts):
             with_others = np.empty((len(time_s), len(others)), dtype=np.uint8)
             for place, other in enumerate(others):
                 with_others[:, place] = met[min(j, other), max(j, other)]
             seen = profile.observe(keys[j], time_s, angles, transformed, with_others, places, self.ticks)
-            columns.append(seen.columns)
+            columns += [seen.columns, history.observe(keys[j], time_s, self.ticks)[:, None]]
             counts.append(seen.counts)
+
+    def judge(self, batch: RecordBatch, is_anomaly: NDArray[np.bool_]) -> None:
+        """Remember verdicts, bool [n], on records by their entities."""
+        keys = self._pick(
+            batch.keys, (*batch.schema.categories, *batch.schema.entities), self.entities, np.uint64(0)
+        )
+        for j, history in enumerate(self._histories):
+            history.learn(np.ascontiguousarray(keys[:, j]), batch.time_s, is_anomaly, self.ticks)
 
     def _places(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return latitudes and longitudes in turn, of the positions that are looked at."""
@@ -209,6 +222,7 @@ class FeatureBuilder:
     def _parts(self) -> dict[str, Any]:
         parts: dict[str, Any] = {f"profile{j}": part for j, part in enumerate(self._profiles)}
         parts.update({f"rarity{j}": part for j, part in enumerate(self._rarities)})
+        parts.update({f"history{j}": part for j, part in enumerate(self._histories)})
         parts.update({f"pair{j}": part for j, part in enumerate(self._pairs.values())})
         if self._hour is not None:
             parts["hour"] = self._hour

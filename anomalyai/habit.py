@@ -67,8 +67,10 @@ def deviate(stats: Any, slot: Any, at: Any, pooled: Any, quantity: Any, value: A
     learnt = error
     if known > POOLED_KNOWN:
         expected = (count * own_variance + PRIOR_SPREAD * variance) / (count + PRIOR_SPREAD)
-        expected = max(expected, LEAST_SHARE * variance, (LEAST_STEP * (1.0 + abs(habit))) ** 2)
-        if error * error > CLIP_SPREADS**2 * variance:
+        least = (LEAST_STEP * (1.0 + abs(habit))) ** 2
+        expected = max(expected, LEAST_SHARE * variance, least)
+        # where nothing has ever varied there is no telling what an extreme value is
+        if variance > least and error * error > CLIP_SPREADS**2 * variance:
             limit = CLIP_SPREADS * np.sqrt(variance)
             learnt = min(max(error, -limit), limit)
     known = known * POOLED_DECAY + 1.0

@@ -10,6 +10,7 @@ A pipeline is one shard and single-threaded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from anomalyai import state as state_codec
 from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
-from anomalyai.control import BudgetChange, SchemaChange
+from anomalyai.control import BudgetChange, Labels, SchemaChange, Verdict
 from anomalyai.errors import ModelError, StateError
 from anomalyai.explanation import Explanation
 from anomalyai.predict import Prediction, explain, predict
@@ -142,6 +143,7 @@ class Pipeline:
             alerts=[alert for part in parts for alert in part.alerts],
             explanations=[why for part in parts for why in part.explanations],
             training_set=training_set,
+            notices=self._scorer.notices.take(),
         )
 
     def predict(self, batch: RecordBatch) -> list[Prediction]:
@@ -160,8 +162,12 @@ class Pipeline:
         """
         return explain(self._scorer, batch, index)
 
-    def apply(self, change: SchemaChange | BudgetChange) -> None:
+    def apply(self, change: SchemaChange | BudgetChange | Verdict | Labels) -> None:
         """Take a control entry; it acts from the next record on.
+
+        A verdict or labels on records: their entities' history is updated, and of what is held back an
+        anomaly is dropped and never learnt, a false alarm learnt; both are remembered, so that like records
+        are rarer, or more usual, from here on.
 
         A schema that only adds fields to a settled one keeps everything learnt; any other change starts the
         detectors anew, from the feed's first records where those are still at hand (kinds are provisional
@@ -169,6 +175,9 @@ class Pipeline:
         """
         if isinstance(change, BudgetChange):
             self._set_budget(change.budget)
+            return
+        if isinstance(change, Verdict | Labels):
+            self._judge(change)
             return
         previous, self.schema = self.schema, change.schema
         if change.schema.budget not in (None, previous.budget):
@@ -181,6 +190,21 @@ class Pipeline:
                 self._relearn(batch)
         if change.schema.settled:
             self._provisional.forget()
+
+    def _judge(self, change: Verdict | Labels) -> None:
+        if isinstance(change, Labels):
+            labels = np.array(change.labels) == 1
+            for seq, label, record in zip(change.seqs, labels, change.records, strict=True):
+                self._scorer.judge(self._reread(seq, record), np.array([label]))
+        elif change.verdict == "new_normal":
+            self._scorer.take_as_normal(change.seq)
+        elif change.verdict != "unsure":
+            judged = self._reread(change.seq, change.record)
+            self._scorer.judge(judged, np.array([change.verdict == "real"]))
+
+    def _reread(self, seq: int, record: dict[str, Any]) -> RecordBatch:
+        """Return a record that came before under the schema of today."""
+        return RecordBatch.from_log(self.schema, "rows", msgspec.json.encode([record]), seq, math.nan)
 
     def _set_budget(self, budget: str) -> None:
         self._scorer.budget = AlertBudget.parse(budget)

@@ -8,6 +8,7 @@ import msgspec
 
 from anomalyai.alert import Alert
 from anomalyai.explanation import Explanation
+from anomalyai.notice import Notice
 from anomalyai.training import TrainingSet
 
 
@@ -17,7 +18,7 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     `time_s` float64 [n] epoch seconds (NaN unknown), `score` float64 [n] = -log10 tail probability, `flagged`
     and `warming_up` bool [n], `threshold` the score from which records are flagged, `alerts` one a flagged
     record, `explanations` of the same records in full; `training_set` is set once, by the batch in which a
-    first (or a due) model can be trained.
+    first (or a due) model can be trained. `notices` are what else there is to say.
     """
 
     first_seq: int
@@ -30,3 +31,4 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[Alert]
     explanations: list[Explanation] = []
     training_set: TrainingSet | None = None
+    notices: list[Notice] = []

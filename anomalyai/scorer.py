@@ -1,18 +1,21 @@
 """One fixed set of columns, scored and learnt block by block: the inside of a `Pipeline`.
 
 Order within a block: describe, score, decide. At its end, in this order: calibrate, learn, rescale when due,
-set the training set aside when due. Rare and flagged records are held back from the trees and the forest. The
-calibration, the densities and the scales learn them while there are no more than a block of normal traffic
-has now and then, since the tail of what is normal must be learnt too; where there are more, it is a burst,
-of which they learn as many as are expected of normal traffic and no more.
+adopt what has become normal, look for drift, set the training set aside when due. Rare and flagged records
+are held back from the trees and the forest. The calibration, the densities and the scales learn them while
+there are no more than a block of normal traffic has now and then, since the tail of what is normal must be
+learnt too; where there are more, it is a burst, of which they learn as many as are expected of normal traffic
+and no more. Flagged records stay in quarantine until a verdict, or until they would not be flagged any more:
+a lasting change is then adopted, and said. Counts and habits of the feature rows are of what has happened and
+take every record, its influence clipped.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,10 +23,15 @@ from anomalyai.alert import Alert, rfc3339, severity_of
 from anomalyai.block import longest_block, next_end
 from anomalyai.budget import AlertBudget
 from anomalyai.calibration import TailCalibrator
-from anomalyai.ensemble import Ensemble, Heard
+from anomalyai.drift import DriftWatch
+from anomalyai.ensemble import Ensemble
 from anomalyai.explanation import Explainer, Explanation
 from anomalyai.features import FeatureBuilder
 from anomalyai.flow import FlowRate
+from anomalyai.judged import LEAST_LIKENESS, likeness
+from anomalyai.notice import Notice, Notices
+from anomalyai.pending import KEPT, Part, joined
+from anomalyai.quarantine import Quarantine
 from anomalyai.records import RecordBatch
 from anomalyai.reservoir import Reservoir
 from anomalyai.schema import FeedSchema
@@ -44,20 +52,12 @@ is absorbed through its many records that do not reach the alert threshold."""
 HELD_FACTOR, FLAGGED_FACTOR = 2.0, 4.0
 """Held and flagged records from which a block counts as a burst: multiples of what is expected, and one."""
 
+ADOPT_EVERY = 8
+"""Blocks after which the quarantine is looked through."""
 
-class _Part(NamedTuple):
-    """Scored records that wait for their block's end to be learnt."""
-
-    values: NDArray[np.float64]
-    heard: Heard
-    raw: NDArray[np.float64]
-    score: NDArray[np.float64]
-    flagged: NDArray[np.bool_]
-    time_s: NDArray[np.float64]
-
-
-_KEPT = ("values", "raw", "score", "flagged", "time_s")
-"""What is written down of a part beside its voices; the rest of what was heard is found again."""
+ADOPT_MARGIN = 0.3
+"""How far below the threshold, on the score's scale, what was flagged must fall to be normal: half as
+rare."""
 
 
 class Scorer:
@@ -74,11 +74,14 @@ class Scorer:
         self.calibrator = TailCalibrator(-64.0, 192.0, prior_scale=2.0)
         self.reservoir = Reservoir(len(self.column_names))
         self.flow = FlowRate()
-        self.seen = self.flagged = self.clean = 0
+        self.quarantine = Quarantine(len(self.column_names))
+        self.drift = DriftWatch(self.features.columns)
+        self.notices = Notices()
+        self.seen = self.flagged = self.clean = self.adopted = self.blocks = 0
         self.promised = 0.0
         self._longest_block = longest_block(len(self.column_names))
         self._training_state = "waiting"
-        self._pending: list[_Part] = []
+        self._pending: list[Part] = []
 
     @property
     def block_end(self) -> int:
@@ -121,7 +124,8 @@ class Scorer:
             alerts=[self._alert(batch, i, found) for i, found in why.items()],
             explanations=list(why.values()),
         )
-        self._pending.append(_Part(values, heard, raw, score, flagged, batch.time_s))
+        self._pending.append(Part(values, heard, raw, score, flagged, batch.time_s))
+        self.quarantine.add(batch.first_seq + np.flatnonzero(flagged), values[flagged])
         self.flagged += int(np.count_nonzero(flagged))
         end = self.block_end
         self.seen += batch.n
@@ -142,7 +146,7 @@ class Scorer:
     def _learn(self) -> None:
         # once a block, since sums of floats depend on how they are cut
         self.promised += self.rate * self._flaggable(sum(len(part.values) for part in self._pending))
-        values, heard, raw, score, flagged, time_s = _joined(self._pending)
+        values, heard, raw, score, flagged, time_s = joined(self._pending)
         self.flow.learn(time_s)
         self._pending.clear()
 
@@ -159,6 +163,14 @@ class Scorer:
         if _crosses_rescale(before, self.clean):
             self.ensemble.rescale(self.reservoir.rows)
             self._recalibrate()
+            self.drift.forget()
+        self.blocks += 1
+        if self.blocks % ADOPT_EVERY == 0:
+            self._adopt()
+        if len(values) == self._longest_block:
+            density = self.ensemble.density
+            for notice in self.drift.observe(values, raw, density.median, density.spread, self.seen):
+                self.notices.say(notice)
         if (
             self._training_state == "waiting"
             and self.ensemble.model is None
@@ -166,6 +178,51 @@ class Scorer:
             and self.column_names
         ):
             self._training_state = "due"
+
+    def _adopt(self) -> None:
+        """Learn what is held back and would not be flagged any more, and say so."""
+        if not len(self.quarantine):
+            return
+        usual = self.rescore(self.quarantine.rows) < self.threshold - ADOPT_MARGIN
+        count = int(np.count_nonzero(usual))
+        if count:
+            self._release(self.quarantine.take(np.flatnonzero(usual)))
+            text = f"{count} records that were flagged are usual by now and have been learnt"
+            self.notices.say(Notice(self.seen, "adopted", None, text, after=float(count)))
+
+    def _release(self, rows: NDArray[np.float64]) -> None:
+        """Learn rows that were held back, float64 [n, columns]."""
+        heard = self.ensemble.hear(rows)
+        every = np.ones(len(rows), dtype=np.bool_)
+        if self.ensemble.is_warm:
+            self.calibrator.learn(self.ensemble.combine(heard.voices))
+        self.ensemble.learn_batch(rows, heard, every, every)
+        self.reservoir.add(rows)
+        self.adopted += len(rows)
+
+    def judge(self, batch: RecordBatch, is_anomaly: NDArray[np.bool_]) -> None:
+        """Take verdicts, bool [n], on records; those that are held back are dropped or learnt by it."""
+        self.features.judge(batch, is_anomaly)
+        for i in range(batch.n if len(self.quarantine) else 0):
+            places = self.quarantine.places_of(batch.first_seq + i)
+            if len(places):
+                rows = self.quarantine.take(places)
+                self.ensemble.judged.add(rows, 1.0 if is_anomaly[i] else -1.0)
+                if not is_anomaly[i]:
+                    self._release(rows)
+
+    def take_as_normal(self, seq: int) -> None:
+        """Learn a record that is held back, and all that are and are like it."""
+        places = self.quarantine.places_of(seq)
+        if len(places):
+            leaves = self.ensemble.tight.leaves(self.quarantine.rows)
+            leaves = leaves.reshape(-1, leaves.shape[2])
+            alike = np.flatnonzero(likeness(leaves, leaves[:, places]) >= LEAST_LIKENESS)
+            rows = self.quarantine.take(alike)
+            self.ensemble.judged.add(rows[-1:], -1.0)
+            self._release(rows)
+            text = f"{len(rows)} records like number {seq} were taken as normal and have been learnt"
+            self.notices.say(Notice(self.seen, "adopted", None, text, after=float(len(rows))))
 
     def _recalibrate(self) -> None:
         """Start the calibration again from the clean rows at hand: the raw score has changed its meaning."""
@@ -269,6 +326,9 @@ class Scorer:
             "promised_rate": (self.promised + self.rate * pending) / flaggable if flaggable else None,
             "realised_rate": self.flagged / flaggable if flaggable else None,
             "columns": len(self.column_names),
+            "quarantined": len(self.quarantine),
+            "adopted": self.adopted,
+            "notices": [msgspec.to_builtins(notice) for notice in self.notices.kept],
             "evicted_entities": self.features.evicted,
             "late": self.features.late,
         }
@@ -279,6 +339,8 @@ class Scorer:
             "seen": self.seen,
             "flagged": self.flagged,
             "clean": self.clean,
+            "adopted": self.adopted,
+            "blocks": self.blocks,
             "promised": self.promised,
             "training_state": self._training_state,
             "pending": bool(self._pending),
@@ -286,14 +348,15 @@ class Scorer:
         for prefix, part in self._parts().items():
             state.update({f"{prefix}/{name}": value for name, value in part.state().items()})
         if self._pending:
-            waiting = _joined(self._pending)
-            state.update({f"pending/{name}": getattr(waiting, name) for name in _KEPT})
+            waiting = joined(self._pending)
+            state.update({f"pending/{name}": getattr(waiting, name) for name in KEPT})
             state["pending/voices"] = waiting.heard.voices
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a state of the same columns."""
         self.seen, self.flagged, self.clean = (int(state[name]) for name in ("seen", "flagged", "clean"))
+        self.adopted, self.blocks = int(state["adopted"]), int(state["blocks"])
         self.promised = float(state["promised"])
         self._training_state = state["training_state"]
         for prefix, part in self._parts().items():
@@ -303,9 +366,9 @@ class Scorer:
             )
         self._pending.clear()
         if state["pending"]:
-            kept = {name: state[f"pending/{name}"] for name in _KEPT}
+            kept = {name: state[f"pending/{name}"] for name in KEPT}
             heard = self.ensemble.hear(kept["values"])._replace(voices=state["pending/voices"])
-            self._pending.append(_Part(heard=heard, **kept))
+            self._pending.append(Part(heard=heard, **kept))
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -314,15 +377,10 @@ class Scorer:
             "calibrator": self.calibrator,
             "reservoir": self.reservoir,
             "flow": self.flow,
+            "quarantine": self.quarantine,
+            "drift": self.drift,
+            "notices": self.notices,
         }
-
-
-def _joined(parts: Sequence[_Part]) -> _Part:
-    """Return the records of all parts, one after another."""
-    if len(parts) == 1:
-        return parts[0]
-    kept = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _KEPT}
-    return _Part(heard=Heard.joined([part.heard for part in parts]), **kept)
 
 
 def _crosses_rescale(before: int, after: int) -> bool:

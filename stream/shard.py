@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from anomalyai.control import BudgetChange, ControlEntry, ModelSwap, SchemaChange
+from anomalyai.control import BudgetChange, ControlEntry, Labels, ModelSwap, SchemaChange, Verdict
 from anomalyai.errors import ModelError
 from anomalyai.pipeline import Pipeline
 from anomalyai.scored import ScoredBatch
@@ -69,7 +69,7 @@ class Shard:
             self.seq = first_seq + n - 1
 
     def _apply(self, item: LogItem, change: ControlEntry) -> None:
-        if isinstance(change, SchemaChange | BudgetChange):
+        if isinstance(change, SchemaChange | BudgetChange | Verdict | Labels):
             self.pipeline.apply(change)
         elif isinstance(change, ModelSwap):
             try:

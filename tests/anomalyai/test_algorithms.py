@@ -146,10 +146,10 @@ def test_the_ensemble_hears_any_of_them(algorithm: str) -> None:
     model = train(TrainingSet(clean, tuple(c.name for c in columns), 1_000), algorithm)
     ensemble.swap(model, clean)
     probes = np.array([[0.0, 0.0, 0.1], [7.0, -7.0, 0.1]])
-    voices = ensemble.voices(probes)[:, MEMBERS.index("forest")]
+    voices = ensemble.hear(probes).voices[:, MEMBERS.index("forest")]
     assert voices.tobytes() == model.voice_batch(probes).tobytes()
-    heard = ensemble.combine(ensemble.voices(probes))
-    silent = ensemble.voices(probes)
+    heard = ensemble.combine(ensemble.hear(probes).voices)
+    silent = ensemble.hear(probes).voices
     silent[:, MEMBERS.index("forest")] = np.nan
     assert 0.5 < heard[1] - ensemble.combine(silent)[1] < 10.0
 

@@ -70,3 +70,13 @@ def test_an_entity_that_never_varies_has_a_least_spread() -> None:
     for _ in range(300):
         assert abs(constant.say(0, 7.1)[0]) < 0.2
     assert 10.0 < constant.say(0, 8.0)[0] < np.inf
+
+
+def test_what_was_constant_learns_a_change() -> None:
+    feed = Feed(1)
+    for _ in range(300):
+        feed.say(0, 0.0)
+    for _ in range(100):
+        deviation, habit = feed.say(0, 5.0)
+    assert habit > 2.0
+    assert deviation < 10.0

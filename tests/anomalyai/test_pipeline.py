@@ -235,7 +235,8 @@ def test_a_field_that_vanishes_is_missing_and_no_flood(field: str) -> None:
         del record[field]
     parts = run(Pipeline(SCHEMA, trainer=train), batch_of(records))
     assert np.isfinite(scores(parts)).all()
-    assert flags(parts)[3_000:].mean() < 0.03
+    assert flags(parts)[3_000:].mean() < 0.06
+    assert flags(parts)[3_500:].mean() < 0.03
 
 
 def test_a_budget_change_moves_the_threshold() -> None:

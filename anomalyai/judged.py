@@ -1,0 +1,94 @@
+"""Judged records as a memory of patterns: like a confirmed anomaly, or like a false alarm.
+
+Likeness is the share of half-space trees in which two records fall into the same leaf (the kernel of a random
+partition, Breiman 2000; Davies & Ghahramani 2014), so it asks for no distance between numbers and words.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyai.detectors.compilation import compiled
+from anomalyai.tree_group import TreeGroup
+
+__all__ = ["JudgedRows"]
+
+MAX_CELLS, MAX_ROWS = 4_096, 128
+"""Bounds the state: 32-bit floats for at most this many cells, so wide feeds remember fewer rows."""
+
+LEAST_LIKENESS = 0.5
+"""Records that share fewer leaves are not alike at all."""
+
+VERDICT_NATS = 6.0
+"""What one like verdict after another comes to, for or against."""
+
+
+class JudgedRows:
+    """The latest judged feature rows, +1 for a confirmed anomaly, -1 for a false alarm."""
+
+    def __init__(self, columns: int) -> None:
+        self.capacity = max(min(MAX_ROWS, MAX_CELLS // max(columns, 1)), 16)
+        self._rows: NDArray[np.float32] = np.empty((0, columns), dtype=np.float32)
+        self._signs: NDArray[np.float64] = np.empty(0)
+        self._leaves: NDArray[np.uint16] | None = None
+
+    def __len__(self) -> int:
+        return len(self._signs)
+
+    def add(self, rows: NDArray[np.float64], sign: float) -> None:
+        """Remember rows, float64 [n, columns], under one verdict."""
+        self._rows = np.concatenate([self._rows, rows.astype(np.float32)])[-self.capacity :]
+        self._signs = np.append(self._signs, np.full(len(rows), sign))[-self.capacity :]
+        self._leaves = None
+
+    def forget_leaves(self) -> None:
+        """Seek the rows' leaves anew before the next use: the trees have changed."""
+        self._leaves = None
+
+    def hear(self, leaves: NDArray[np.uint16], group: TreeGroup) -> NDArray[np.float64]:
+        """Return what the verdicts on like records say of n records, float64 [n] in nats.
+
+        0 where there are none. `leaves` is where the records fall in the trees of `group`.
+        """
+        out = np.zeros(leaves.shape[2])
+        if len(self._signs):
+            if self._leaves is None:
+                sought = group.leaves(self._rows.astype(np.float64))
+                self._leaves = sought.reshape(-1, len(self._signs))
+            weigh_likeness(leaves.reshape(-1, leaves.shape[2]), self._leaves, self._signs, out)
+        return out
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs."""
+        return {"rows": self._rows, "signs": self._signs}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take what `state` returned."""
+        self._rows, self._signs, self._leaves = state["rows"], state["signs"], None
+
+
+def likeness(first: NDArray[np.uint16], second: NDArray[np.uint16]) -> NDArray[np.float64]:
+    """Return the share of leaves, uint16 [trees, n], that rows have in common with one [trees, 1]."""
+    share: NDArray[np.float64] = (first == second).mean(axis=0)
+    return share
+
+
+@compiled
+def weigh_likeness(leaves: Any, judged: Any, signs: Any, out: Any) -> None:
+    """Write the verdicts on like rows, weighted by likeness and shrunk towards 0, to `out` [n]."""
+    trees = leaves.shape[0]
+    for i in range(len(out)):
+        total = 0.0
+        weight = 0.0
+        for j in range(len(signs)):
+            shared = 0
+            for tree in range(trees):
+                shared += leaves[tree, i] == judged[tree, j]
+            like = (shared / trees - LEAST_LIKENESS) / (1.0 - LEAST_LIKENESS)
+            if like > 0.0:
+                total += signs[j] * like * like
+                weight += like * like
+        out[i] = VERDICT_NATS * total / (weight + 1.0)
