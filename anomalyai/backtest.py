@@ -46,13 +46,15 @@ def score_file(
     *,
     budget: str | None = None,
     seed: int = 0,
+    without: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> RowScores:
     """Score every row of a file prequentially, in event order.
 
     Event order is a stable sort by the time field, file order where there is none. `order` holds the data
     rows (0-based) in event order, rejected ones left out; `rejections` the first 1,000 that were rejected.
-    `budget` None is the one that the schema declares, else "1/1000".
+    `budget` None is the one that the schema declares, else "1/1000". `without` names members of the ensemble
+    that are to have no say.
 
     Raises
     ------
@@ -68,7 +70,14 @@ def score_file(
     score = np.full(count, np.nan)
     flagged = np.zeros(count, dtype=np.bool_)
     label = np.full(count, np.nan)
-    pipeline = Pipeline(schema, budget=budget or DEFAULT_BUDGET, trainer=train, seed=seed, explained=False)
+    pipeline = Pipeline(
+        schema,
+        budget=budget or DEFAULT_BUDGET,
+        trainer=train,
+        seed=seed,
+        explained=False,
+        without=without,
+    )
     total = sum(batch.n for batch in batches)
     order: list[NDArray[np.int64]] = []
     done = 0

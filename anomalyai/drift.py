@@ -32,7 +32,10 @@ TOLERANCE, THRESHOLD = 1.0, 16.0
 """In usual variations from block to block: what a block may be off by, and the sum of excesses that is a
 drift."""
 
-MOST_OFF = 6.0
+MOST_OFF, LEARNT_OFF = 6.0, 2.0
+"""Usual variations beyond which a block counts as that far off, and is learnt as that far off: one odd block
+moves little, and a change does not pass for variation before it is told."""
+
 QUIET_BLOCKS = 64
 """Blocks after a notice in which the same figure says nothing: a drift is told once."""
 
@@ -132,7 +135,7 @@ class DriftWatch:
         self.mean[first] = figures[first]
         self.weight = np.where(known, self.weight * 0.5 ** (1.0 / MEMORY) + 1.0, self.weight)
         step = np.where(known, 1.0 / np.maximum(self.weight, 1.0), 0.0)
-        error = np.where(known, off, 0.0) * variation  # clipped: one odd block moves little
+        error = np.clip(np.where(known, off, 0.0), -LEARNT_OFF, LEARNT_OFF) * variation
         error = np.where(self.weight < SETTLED_AFTER, np.where(known, figures - self.mean, 0.0), error)
         self.mean += step * error
         self.variance += step * (error * error - self.variance)

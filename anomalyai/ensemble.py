@@ -36,15 +36,16 @@ from anomalyai.tree_group import TREE_SETS, TREES, TreeGroup, quartile_range, wi
 from anomalyai.voice import add_up, hear_columns, hear_habits, hear_rarities
 
 TREES_WEIGHT = 1.1
-FOREST_WEIGHT = 0.5
+FOREST_WEIGHT, HISTORY_WEIGHT = 0.5, 2.0
 MEMORY = 5_000.0
 """Half-life in learnt records of the members' means and spreads."""
 
 MEMBERS = (
     "columns", "rarity", "habit", "behaviour", "tight trees", "wide trees", "forest", "history", "verdicts"
 )  # fmt: skip
+FAR_OUT = "far out"
 _COLUMNS, _RARITY, _HABIT, _BEHAVIOUR, _TIGHT, _WIDE, _FOREST, _HISTORY, _VERDICTS = range(len(MEMBERS))
-_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, TREES_WEIGHT, TREES_WEIGHT, FOREST_WEIGHT, 1.0, 1.0])
+_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, TREES_WEIGHT, TREES_WEIGHT, FOREST_WEIGHT, HISTORY_WEIGHT, 1.0])
 _SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 1.0, 1.0])
 """Nats: a member that hardly ever moves is not blown up to the voice of one that does."""
 
@@ -88,11 +89,16 @@ class Heard(NamedTuple):
 
 
 class Ensemble:
-    """Scores feature rows; learns clean ones when told to."""
+    """Scores feature rows; learns clean ones when told to.
 
-    def __init__(self, columns: tuple[Column, ...], seed: int = 0) -> None:
+    `without` names members, or "far out", that are to have no say: what each is worth can be measured so.
+    """
+
+    def __init__(self, columns: tuple[Column, ...], seed: int = 0, without: Sequence[str] = ()) -> None:
         self.columns = columns
         self.seed = seed
+        self.without = tuple(without)
+        self._weights = np.where(np.isin(MEMBERS, self.without), 0.0, _WEIGHTS)
         aspects = [column.aspect for column in columns]
         self._values = _places(aspects, "value")
         self._rarities = _places(aspects, *RARITIES)
@@ -145,13 +151,13 @@ class Ensemble:
         """Return the raw score of the ensemble, float64 [n]: the weighted sum of the standardised voices."""
         raw = np.empty(len(voices))
         spread = np.maximum(np.sqrt(self.members.variance), _SPREAD_FLOORS)
-        add_up(voices, self.members.mean, spread, _WEIGHTS, raw)
+        add_up(voices, self.members.mean, spread, self._weights, raw)
         return raw
 
     def far_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return -log10 of a bound on the probability of numbers this far out, float64 [n]; mostly 0."""
         bound = np.ones(len(values))
-        if not self.is_warm:
+        if not self.is_warm or FAR_OUT in self.without:
             return np.zeros(len(values))
         for places, share in ((self._values, FAR_VALUES), (self._others, FAR_OTHERS)):
             if len(places):
@@ -188,6 +194,18 @@ class Ensemble:
         self._learn_rarity(values[rows], len(rows) / self.weight)
         self.tight.learn_leaves(heard.tight, rows)
         self.wide.learn_leaves(heard.wide, rows)
+
+    def learn_released(self, rows: NDArray[np.float64]) -> None:
+        """Learn rows that were held back, float64 [n, columns], but for the members' means and spreads.
+
+        These, as the calibration, have learnt the usual share of rare records already.
+        """
+        if self.is_warm and len(rows):
+            self.density.learn_batch(rows)
+            self.weight += len(rows)
+            self._learn_rarity(rows, len(rows) / self.weight)
+            self.tight.learn_leaves(self.tight.leaves(rows))
+            self.wide.learn_leaves(self.wide.leaves(rows))
 
     def _learn_rarity(self, rows: NDArray[np.float64], step: float) -> None:
         values = rows[:, self._rarities]

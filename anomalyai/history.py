@@ -43,9 +43,8 @@ class VerdictHistory:
         """Return what n records' entities have behind them, float64 [n] in nats, after `seen` records."""
         out = np.zeros(len(keys))
         if self.table.used:
-            share = (self.confirmed + 1.0) / (seen + PRIOR_SEEN)
-            table = self.table
-            look_up(keys, time_s, table.keys, table.touched, table.last_s, table.stats, share, out)
+            table, known = self.table, self.confirmed
+            look_up(keys, time_s, table.keys, table.touched, table.last_s, table.stats, known, seen, out)
         return out
 
     def learn(
@@ -91,14 +90,23 @@ def fading(elapsed_s: Any) -> Any:
 
 @compiled
 def look_up(
-    keys: Any, time_s: Any, table_keys: Any, touched: Any, last_s: Any, stats: Any, share: Any, out: Any
+    keys: Any,
+    time_s: Any,
+    table_keys: Any,
+    touched: Any,
+    last_s: Any,
+    stats: Any,
+    confirmed: Any,
+    seen: Any,
+    out: Any,
 ) -> None:
-    """Write each entity's voice to `out` [n]; `share` is the feed's share of anomalies."""
+    """Write each entity's voice to `out` [n]; `confirmed` of `seen` records before were anomalies."""
     for i in range(len(out)):
         if keys[i] == np.uint64(0):
             continue
         slot, found = find_slot(table_keys, touched, keys[i])
         if found == 0:
+            share = (confirmed + 1.0) / (seen + i + PRIOR_SEEN)
             left = fading(time_s[i] - last_s[slot])
             anomalies, normal = stats[slot, 0] * left, stats[slot, 1] * left
             own = (anomalies + PRIOR_RECORDS * share) / (anomalies + normal + PRIOR_RECORDS)

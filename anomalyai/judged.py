@@ -19,10 +19,10 @@ __all__ = ["JudgedRows"]
 MAX_CELLS, MAX_ROWS = 4_096, 128
 """Bounds the state: 32-bit floats for at most this many cells, so wide feeds remember fewer rows."""
 
-LEAST_LIKENESS = 0.5
+LEAST_LIKENESS = 0.8
 """Records that share fewer leaves are not alike at all."""
 
-VERDICT_NATS = 6.0
+VERDICT_NATS = 4.0
 """What one like verdict after another comes to, for or against."""
 
 

@@ -11,7 +11,7 @@ A pipeline is one shard and single-threaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -53,6 +53,8 @@ class Pipeline:
         Fixes every random choice.
     explained
         Whether flagged records become `Alert`s with reasons; a back-test needs their scores only.
+    without
+        Members of the ensemble that are to have no say, or "far out" (`anomalyai.ensemble.MEMBERS`).
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Pipeline:
         trainer: Trainer | None = None,
         seed: int = 0,
         explained: bool = True,
+        without: Sequence[str] = (),
     ) -> None:
         self.schema = schema if schema is not None else FeedSchema()
         self.feed = feed
@@ -71,6 +74,7 @@ class Pipeline:
         self.trainer = trainer
         self.seed = seed
         self.explained = explained
+        self.without = tuple(without)
         self.model_id: str | None = None  # of the model that scores
         self._provisional = ProvisionalRecords()
         self._start_scorer()
@@ -79,7 +83,9 @@ class Pipeline:
         """Start learning anew with the columns that the schema has now."""
         budget = AlertBudget.parse(self.budget)
         self._scored = self.schema
-        self._scorer = Scorer(self.schema, feed=self.feed, budget=budget, seed=self.seed)
+        self._scorer = Scorer(
+            self.schema, feed=self.feed, budget=budget, seed=self.seed, without=self.without
+        )
         self.model_id = None
 
     @property
@@ -253,6 +259,8 @@ class Pipeline:
                 "feed": self.feed,
                 "budget": self.budget,
                 "seed": self.seed,
+                "explained": self.explained,
+                "without": list(self.without),
                 "model_id": self.model_id,
                 "provisional": self._provisional.state(),
                 **self._scorer.state(),
@@ -274,7 +282,14 @@ class Pipeline:
         state = state_codec.loads(KIND, data)
         try:
             scored = msgspec.json.decode(state["scored"] or state["schema"], type=FeedSchema)
-            pipeline = cls(scored, feed=state["feed"], trainer=trainer, seed=state["seed"])
+            pipeline = cls(
+                scored,
+                feed=state["feed"],
+                trainer=trainer,
+                seed=state["seed"],
+                explained=state["explained"],
+                without=state["without"],
+            )
             pipeline._restore(state)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise StateError(

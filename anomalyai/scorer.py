@@ -13,6 +13,7 @@ take every record, its influence clipped.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -63,13 +64,15 @@ rare."""
 class Scorer:
     """Scores the records of one settled set of columns. Not thread-safe; state is explicit."""
 
-    def __init__(self, schema: FeedSchema, *, feed: str, budget: AlertBudget, seed: int) -> None:
+    def __init__(
+        self, schema: FeedSchema, *, feed: str, budget: AlertBudget, seed: int, without: Sequence[str] = ()
+    ) -> None:
         self.schema = schema
         self.feed = feed
         self.budget = budget
         self.seed = seed
         self.features = FeatureBuilder(schema)
-        self.ensemble = Ensemble(self.features.columns, seed)
+        self.ensemble = Ensemble(self.features.columns, seed, without)
         self.column_names = tuple(column.name for column in self.features.columns)
         self.calibrator = TailCalibrator(-64.0, 192.0, prior_scale=2.0)
         self.reservoir = Reservoir(len(self.column_names))
@@ -191,12 +194,8 @@ class Scorer:
             self.notices.say(Notice(self.seen, "adopted", None, text, after=float(count)))
 
     def _release(self, rows: NDArray[np.float64]) -> None:
-        """Learn rows that were held back, float64 [n, columns]."""
-        heard = self.ensemble.hear(rows)
-        every = np.ones(len(rows), dtype=np.bool_)
-        if self.ensemble.is_warm:
-            self.calibrator.learn(self.ensemble.combine(heard.voices))
-        self.ensemble.learn_batch(rows, heard, every, every)
+        """Learn rows that were held back, float64 [n, columns], where they have not been learnt already."""
+        self.ensemble.learn_released(rows)
         self.reservoir.add(rows)
         self.adopted += len(rows)
 

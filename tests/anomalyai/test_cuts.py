@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from anomalyai.control import BudgetChange, ControlEntry, ModelSwap, SchemaChange
+from anomalyai.control import BudgetChange, ControlEntry, Labels, ModelSwap, SchemaChange, Verdict
 from anomalyai.pipeline import Pipeline
 from anomalyai.records import RecordBatch
 from anomalyai.training import TrainedModel, train
@@ -27,6 +27,8 @@ class Log(NamedTuple):
     field: int
     budget: int
     swap: int
+    verdict: int
+    labels: int
 
 
 class Outcome(NamedTuple):
@@ -77,12 +79,28 @@ def model() -> TrainedModel:
     return train(training_set)
 
 
+def judged(before: int) -> Verdict:
+    """Return a verdict on the first planted record, or on the last before the verdict if that comes later."""
+    planted = next(i for i, record in enumerate(records()) if i > 40 and record["shop"] == "never seen")
+    seq = min(planted, before - 1) + 1
+    return Verdict(seq, "false_alarm", records()[seq - 1])
+
+
+def labelled(before: int) -> Labels:
+    """Return labels of the eighty records before them."""
+    seqs = tuple(range(max(before - 80, 0) + 1, before + 1))
+    odd = tuple(1 if records()[seq - 1]["shop"] == "never seen" or seq % 9 == 0 else 0 for seq in seqs)
+    return Labels(seqs, odd, tuple(records()[seq - 1] for seq in seqs))
+
+
 def cut(log: Log, cuts: Sequence[int]) -> list[tuple[int, Entry]]:
     """Return the log's entries with the records before each, batches cut; controls before their record."""
     edges = sorted({*cuts, *log})
     controls: list[tuple[int, Entry]] = [
         (log.budget, BudgetChange("1/150")),
         (log.swap, ModelSwap("m", "", "isolation_forest")),
+        (log.verdict, judged(log.verdict)),
+        (log.labels, labelled(log.labels)),
     ]
     found: list[tuple[int, Entry]] = []
     seen = 0
@@ -125,8 +143,13 @@ def outcome(log: Log, cuts: Sequence[int], restarts: Sequence[int]) -> Outcome:
 
 whole = cache(outcome)
 
-LOGS = (Log(1_400, 2_050, 1_301), Log(700, 90, 2_500), Log(2_047, 512, 512))
-"""A new field, a smaller budget, a model: in any order, within and between blocks, while kinds may change."""
+LOGS = (
+    Log(1_400, 2_050, 1_301, 1_700, 2_200),
+    Log(700, 90, 2_500, 1_024, 800),
+    Log(2_047, 512, 512, 2_100, 2_040),
+)
+"""A new field, a smaller budget, a model, verdicts: in any order, within and between blocks, while kinds may
+change."""
 
 PLACES = st.integers(1, RECORDS - 1)
 
@@ -154,6 +177,8 @@ def test_the_control_entries_act() -> None:
         LOGS[0]._replace(field=RECORDS),
         LOGS[0]._replace(budget=1_400),
         LOGS[0]._replace(swap=1_100),
+        LOGS[0]._replace(verdict=1_600),
+        LOGS[0]._replace(labels=2_100),
     ):
         same = whole(moved, (), ()) == base
         assert not same, moved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from anomalyai import state
@@ -137,3 +138,15 @@ def test_a_feed_without_columns_has_an_ensemble_too() -> None:
     ensemble.rescale(nothing)
     assert np.array_equal(ensemble.score_batch(nothing), np.zeros(30))
     assert np.array_equal(ensemble.far_out(nothing), np.zeros(30))
+
+
+def test_a_member_that_is_left_out_has_no_say() -> None:
+    whole, part = warm(), Ensemble(COLUMNS, without=("columns",))
+    part.restore(state.loads("ensemble", state.dumps("ensemble", whole.state())))
+    probes = rows(50)
+    heard = whole.hear(probes).voices
+    place = MEMBERS.index("columns")
+    spread = np.sqrt(whole.members.variance[place])
+    said = (heard[:, place] - whole.members.mean[place]) / max(float(spread), 1.0)
+    assert part.score_batch(probes) == pytest.approx(whole.score_batch(probes) - said)
+    assert np.array_equal(Ensemble(COLUMNS, without=("far out",)).far_out(probes * 1e9), np.zeros(50))

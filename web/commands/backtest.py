@@ -6,6 +6,12 @@ from pathlib import Path
 
 import click
 
+LEAVABLE = (
+    "columns", "rarity", "habit", "behaviour", "tight trees", "wide trees", "forest", "far out"
+)  # fmt: skip
+"""Members of the ensemble (`anomalyai.ensemble.MEMBERS`, which takes seconds to import) that speak in a
+back-test."""
+
 
 @click.command(short_help="Measure detection on a labelled file.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -21,6 +27,8 @@ import click
     "--scores", type=click.Path(dir_okay=False, path_type=Path), help="Write seq,score,one_in,flagged."
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--without", multiple=True, type=click.Choice(LEAVABLE),
+              help="Leave a member of the ensemble out; may be repeated.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON line.")
 def command(
     file: Path,
@@ -29,6 +37,7 @@ def command(
     budget: str | None,
     scores: Path | None,
     seed: int,
+    without: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Run FILE (CSV, NDJSON or JSON, .gz too) through the same pipeline as live records and measure it.
@@ -47,7 +56,7 @@ def command(
     schema = FeedSchema.from_file(feed_toml) if feed_toml else None
     started = time.perf_counter()
     with Bar("scoring") as bar:
-        result = score_file(file, schema, budget=budget, seed=seed, progress=bar.update)
+        result = score_file(file, schema, budget=budget, seed=seed, without=without, progress=bar.update)
     measured = figures(result, warmup=warmup, elapsed_s=time.perf_counter() - started)
     if result.rejections:
         first = result.rejections[0]
