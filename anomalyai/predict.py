@@ -37,7 +37,7 @@ def predict(scorer: Scorer, batch: RecordBatch) -> list[Prediction]:
     """
     values, counts = copy.deepcopy(scorer.features).describe_with_counts(batch)
     score = scorer.rescore(values)
-    flagged = score >= scorer.threshold
+    flagged = (score >= scorer.threshold) & (scorer.seen + np.arange(batch.n) >= FIRST_ALERT_AFTER)
     why = scorer.why(batch, values, counts, score, np.flatnonzero(flagged)[:MAX_EXPLAINED])
     predictions = []
     for i in range(batch.n):

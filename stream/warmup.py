@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from anomalyai.control import Verdict
 from anomalyai.pipeline import Pipeline
 from anomalyai.records import RecordBatch
 from anomalyai.training import TrainingSet, train
@@ -24,7 +25,12 @@ ROWS = 300
 def warm_up_scoring() -> int:
     """Run every loop of a pipeline without a model; returns how many records were scored."""
     batch = RecordBatch.from_records([_record(i) for i in range(RECORDS)]).numbered(1)
-    return Pipeline(batch.schema, feed="warm-up").process(batch).n
+    pipeline = Pipeline(batch.schema, feed="warm-up")
+    judged = RECORDS - 10
+    scored = pipeline.process(batch.slice(0, judged))
+    for alert in scored.alerts[-1:]:
+        pipeline.apply(Verdict(alert.seq, "false_alarm", _record(alert.seq - 1)))
+    return scored.n + pipeline.process(batch.slice(judged, RECORDS)).n
 
 
 @cache
@@ -40,9 +46,12 @@ def _record(i: int) -> dict[str, Any]:
     return {
         "time": f"2026-01-01T{i // 60:02d}:{i % 60:02d}:00Z",
         "customer": f"customer {i * 7 % 40}",
+        "terminal": f"terminal {i * 11 % 30}",
         "country": ("DE", "FR", "US")[i % 3],
         "lat": 50.0 + i % 5,
         "lon": 8.0 + i % 7,
+        "home_lat": 50.5,
+        "home_lon": 8.5 + i % 3,
         "amount": 1e6 if i > RECORDS - 20 else 50.0 + i % 11,
         "count": None if i % 13 == 0 else i % 4,
     }

@@ -5,15 +5,53 @@ how a compiler regroups sums), the interpreter lock released while a kernel runs
 disk so that only the first process on a machine pays for the compilation. The cache lives beside the module,
 or, where that folder cannot be written, in numba's per-user folder; where neither can be written the kernel
 is compiled once a process.
+
+numba takes machine code for stale when the kernel's own file has changed. Kernels call kernels of other
+files, whose code is then part of theirs, so here all of it is forgotten when any file with a kernel has
+changed.
 """
 
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numba
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+PACKAGE = Path(__file__).resolve().parent.parent
+STAMP = "kernels.stamp"
+
+
+def forget_stale_kernels(package: Path) -> bool:
+    """Forget the machine code of a package's kernels if one of their files is not as it was; says whether.
+
+    Where the package's folder cannot be written nothing is forgotten: an installer writes all its files anew.
+    """
+    stats = [
+        (path, path.stat()) for path in sorted(package.rglob("*.py")) if b"@compiled" in path.read_bytes()
+    ]
+    told = "\n".join(f"{path.relative_to(package)} {stat.st_mtime_ns} {stat.st_size}" for path, stat in stats)
+    stamp = hashlib.sha256(told.encode()).hexdigest()
+    kept = package / "__pycache__" / STAMP
+    with suppress(FileNotFoundError):
+        if kept.read_text() == stamp:
+            return False
+    try:
+        for index in package.rglob("__pycache__/*.nbi"):
+            index.unlink(missing_ok=True)
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(stamp)
+    except OSError:
+        return False
+    return True
+
+
+forget_stale_kernels(PACKAGE)
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
