@@ -50,16 +50,21 @@ _SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 1.0, 1.0])
 """Nats: a member that hardly ever moves is not blown up to the voice of one that does."""
 
 
+LEAST_DIFFERENCE = 0.25
+"""Nats or own spreads that a derived column must differ by to be different: paces and pauses of a machine are
+so even that otherwise the last digits of them would be surprising."""
+
 FAR_VALUES, FAR_OTHERS = 1.0, 0.25
 """Shares of the promised alerts that numbers far out of the feed's range, and quantities far from an entity's
 habit or behaviour, may raise at most."""
 
 RARITIES = ("rarity", "presence")
-MOMENTARY = ("apart", "pause", "away", "novelty", "speed")
+MOMENTARY = ("apart", "away", "novelty", "speed")
 LASTING = ("burst", "surge", "own hour")
 """Aspects of behaviour: of lasting ones many records in a row are as far out as the first."""
 
-BEHAVIOUR = (*MOMENTARY, *LASTING)
+BEHAVIOUR = ("pause", *MOMENTARY, *LASTING)
+"""A pause raises no alert by itself: when a feed has stood still, every entity comes after a long one."""
 
 
 class Heard(NamedTuple):
@@ -107,7 +112,12 @@ class Ensemble:
         self._histories = _places(aspects, "history")
         self.judged = JudgedRows(len(columns))
         self._others = _places(aspects, "deviation", *MOMENTARY)
-        self.density = ColumnDensity(np.array([aspect != "value" for aspect in aspects], dtype=np.bool_))
+        derived = np.array([aspect != "value" for aspect in aspects], dtype=np.bool_)
+        self.density = ColumnDensity(
+            derived,
+            least_spread=np.where(derived, LEAST_DIFFERENCE, 0.0),
+            slack=np.isin(aspects, LASTING).astype(np.float64),
+        )
         self.typical_rarity: NDArray[np.float64] = np.zeros(len(columns))
         self.members = MemberMoments(len(MEMBERS))
         self.tight = TreeGroup(self._values, self._rarities, seed=seed)

@@ -1,8 +1,7 @@
 """How fast an entity's events come: decayed counts at half-lives from a minute to a month, and bursts.
 
 A count decayed with half-life h stands at rate * h / ln 2 once the entity is much older than h. Of a young
-one it has not got there yet: the share it has reached is kept beside it, so that the first events of an
-entity are no burst.
+one it has not got there yet: the share that the long counts have reached is kept beside them.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ STATS = 6
 PRIOR_EVENTS = 1.5
 """Events of the short count that an entity is allowed beyond its own pace: two in a row are no burst."""
 
+OF_DAY_IN_AN_HOUR = 1.0 - 0.5 ** (HALF_LIVES_S[1] / HALF_LIVES_S[2])
 OF_MONTH_IN_A_DAY = 1.0 - 0.5 ** (HALF_LIVES_S[2] / HALF_LIVES_S[3])
 
 MINUTE_RATE, HOUR_RATE, DAY_RATE, MONTH_RATE = (-np.log(2.0) / half_life_s for half_life_s in HALF_LIVES_S)
@@ -33,7 +33,8 @@ def count_event(stats: Any, slot: Any, gap_s: Any, columns: Any, row: Any, colum
     """Count an event `gap_s` (0 or more) after the last one; write how bursty the last minute and hour were.
 
     `columns[row, column]` is the logarithm of the minute's count over what the day's count implies, the next
-    column that of the hour's over the month's.
+    column that of the hour's over the month's. They are left as they are (NaN) in the entity's first hour and
+    first day: the short count is most of the long one then, and would tell nothing of a change.
     """
     day, month = np.exp(gap_s * DAY_RATE), np.exp(gap_s * MONTH_RATE)
     in_minute = stats[slot, 0] * np.exp(gap_s * MINUTE_RATE) + 1.0
@@ -48,8 +49,10 @@ def count_event(stats: Any, slot: Any, gap_s: Any, columns: Any, row: Any, colum
     stats[slot, 3] = np.float32(in_month)
     stats[slot, 4] = np.float32(of_day)
     stats[slot, 5] = np.float32(of_month)
-    columns[row, column] = excess(in_minute, in_day, of_day, HALF_LIVES_S[0] / HALF_LIVES_S[2])
-    columns[row, column + 1] = excess(in_hour, in_month, of_month, HALF_LIVES_S[1] / HALF_LIVES_S[3])
+    if of_day > OF_DAY_IN_AN_HOUR:
+        columns[row, column] = excess(in_minute, in_day, of_day, HALF_LIVES_S[0] / HALF_LIVES_S[2])
+    if of_month > OF_MONTH_IN_A_DAY:
+        columns[row, column + 1] = excess(in_hour, in_month, of_month, HALF_LIVES_S[1] / HALF_LIVES_S[3])
 
 
 @compiled
@@ -61,5 +64,4 @@ def is_older_than_a_day(stats: Any, slot: Any) -> Any:
 @compiled
 def excess(short: Any, long: Any, reached: Any, ratio: Any) -> Any:
     """Return ln of a short count over what a long one implies, `ratio` their half-lives' one."""
-    usual = long * ratio / max(reached, ratio)
-    return np.log((short + PRIOR_EVENTS) / (usual + PRIOR_EVENTS))
+    return np.log((short + PRIOR_EVENTS) / (long * ratio / reached + PRIOR_EVENTS))

@@ -67,12 +67,24 @@ class ColumnDensity:
     ----------
     upper_only
         bool [columns]: where True only values above the median are suspicious.
+    least_spread
+        A floor of the spread in a column's own unit, for all columns or float64 [columns].
+    slack
+        How many spreads from the median count as no distance at all, for all columns or float64 [columns].
     half_life
         Learnt records after which an old one counts half.
     """
 
-    def __init__(self, upper_only: NDArray[np.bool_], half_life: float = 50_000.0) -> None:
+    def __init__(
+        self,
+        upper_only: NDArray[np.bool_],
+        least_spread: float | NDArray[np.float64] = 0.0,
+        slack: float | NDArray[np.float64] = 0.0,
+        half_life: float = 50_000.0,
+    ) -> None:
         columns = len(upper_only)
+        self.least_spread = np.broadcast_to(np.asarray(least_spread, dtype=np.float64), columns)
+        self._slack = np.broadcast_to(np.asarray(slack, dtype=np.float64), columns).copy()
         self.upper_only = np.asarray(upper_only, dtype=np.bool_)
         self.half_life = half_life
         self.median: NDArray[np.float64] = np.zeros(columns)
@@ -94,6 +106,7 @@ class ColumnDensity:
                 continue
             low, middle, high = np.quantile(column, [0.25, 0.5, 0.75])
             spread = max((high - low) / 1.35, 0.1 * float(np.std(column)), 1e-3 * abs(float(middle)))
+            spread = max(spread, float(self.least_spread[j]))
             self.median[j] = middle
             self.spread[j] = spread if spread > 0.0 else 1e-3
         self.mass[:] = 0.0
@@ -115,7 +128,7 @@ class ColumnDensity:
         They depend on the scale alone, so that what was scored can be learnt later without a second look.
         """
         out = np.empty(values.shape, dtype=np.uint8)
-        bin_rows(values, self.median, self.spread, self.upper_only, out)
+        bin_rows(values, self.median, self.spread, self.upper_only, self._slack, out)
         return out
 
     def surprise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,6 +156,7 @@ class ColumnDensity:
             self.median,
             self.spread,
             self.upper_only,
+            self._slack,
             self._farthest,
             self._index,
             self._total,
@@ -182,7 +196,7 @@ class ColumnDensity:
 
 
 @compiled
-def bin_rows(values: Any, median: Any, spread: Any, upper_only: Any, out: Any) -> None:
+def bin_rows(values: Any, median: Any, spread: Any, upper_only: Any, slack: Any, out: Any) -> None:
     """Fill `out` with the bin of every value's distance."""
     bits = np.empty(1)
     for i in range(values.shape[0]):
@@ -191,7 +205,7 @@ def bin_rows(values: Any, median: Any, spread: Any, upper_only: Any, out: Any) -
             if np.isnan(distance):
                 out[i, j] = MISSING
                 continue
-            distance = max(distance, 0.0) if upper_only[j] else abs(distance)
+            distance = max((distance if upper_only[j] else abs(distance)) - slack[j], 0.0)
             bits[0] = 1.0 + distance
             if bits[0] >= EDGES[MISSING - 1]:
                 out[i, j] = MISSING - 1
@@ -208,6 +222,7 @@ def far_rows(
     median: Any,
     spread: Any,
     upper_only: Any,
+    slack: Any,
     farthest: Any,
     index: Any,
     total: Any,
@@ -218,8 +233,7 @@ def far_rows(
         for place in range(len(columns)):
             j = columns[place]
             distance = (values[i, j] - median[j]) / spread[j]
-            if not upper_only[j]:
-                distance = abs(distance)
+            distance = (distance if upper_only[j] else abs(distance)) - slack[j]
             bound[i, place] = 1.0
             if distance > farthest[j]:  # never of a missing value
                 share = (distance / farthest[j]) ** -index[j]

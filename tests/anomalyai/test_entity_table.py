@@ -91,9 +91,9 @@ def test_late_records_are_counted_and_their_gap_is_none() -> None:
         observe(found, [1], 1_000.0)
     late = observe(profile, [1], 10.0, tick=1)
     assert profile.late == 1
-    assert np.array_equal(late, observe(same_time, [1], 1_000.0, tick=1))
+    assert np.array_equal(late, observe(same_time, [1], 1_000.0, tick=1), equal_nan=True)
     after = observe(profile, [1], 1_060.0, tick=2)  # measured from the latest time, not from the late one
-    assert np.array_equal(after, observe(same_time, [1], 1_060.0, tick=2))
+    assert np.array_equal(after, observe(same_time, [1], 1_060.0, tick=2), equal_nan=True)
     assert np.isfinite(observe(profile, [1], np.nan, tick=3)[0, 0])
     assert profile.late == 1
 
