@@ -9,6 +9,7 @@ used entity of a full first bucket does and is counted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,23 @@ class EntityTable:
     def room(self) -> int:
         """New entities that may still be added before the table has to double."""
         return int(self.slots * MAX_LOAD) - self.used if self.may_grow else UNBOUNDED
+
+    def put_through(self, rows: int, kernel: Callable[[int, int], tuple[int, ...]]) -> int:
+        """Let a kernel place `rows` rows, doubling where it has to stop for it.
+
+        `kernel(start, room)` goes on from row `start` until it needs more room for new entities than there
+        is; it returns the row it reached, how many entities were new, how many gave way, and further counts,
+        whose sum is returned. It must read the table's arrays anew at each call.
+        """
+        done = counted = 0
+        while True:
+            done, fresh, evicted, *others = kernel(done, self.room)
+            self.used += fresh
+            self.evicted += evicted
+            counted += sum(others)
+            if done == rows:
+                return counted
+            self.double()
 
     def double(self) -> None:
         """Move everything to twice as many slots."""

@@ -44,9 +44,10 @@ class PairTable:
         """
         keys = np.where((first == 0) | (second == 0), np.uint64(0), mixed(first, second))
         out = np.full(len(keys), UNKNOWN, dtype=np.uint8)
-        table, done = self.table, 0
-        while True:
-            done, fresh, evicted = meet_rows(
+        table = self.table
+        table.put_through(
+            len(keys),
+            lambda start, room: meet_rows(
                 keys,
                 first_tick,
                 table.keys,
@@ -55,14 +56,11 @@ class PairTable:
                 table.stats,
                 out,
                 before,
-                done,
-                table.room,
-            )
-            table.used += fresh
-            table.evicted += evicted
-            if done == len(keys):
-                return out
-            table.double()
+                start,
+                room,
+            ),
+        )
+        return out
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""

@@ -52,9 +52,10 @@ class VerdictHistory:
     ) -> None:
         """Count judged records by their entities; a record without a time counts as if it were new."""
         self.confirmed += int(np.count_nonzero(is_anomaly & (keys != 0)))
-        table, done = self.table, 0
-        while True:
-            done, fresh, evicted = count_verdicts(
+        table = self.table
+        table.put_through(
+            len(keys),
+            lambda start, room: count_verdicts(
                 keys,
                 time_s,
                 is_anomaly,
@@ -63,14 +64,10 @@ class VerdictHistory:
                 table.touched,
                 table.last_s,
                 table.stats,
-                done,
-                table.room,
-            )
-            table.used += fresh
-            table.evicted += evicted
-            if done == len(keys):
-                return
-            table.double()
+                start,
+                room,
+            ),
+        )
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""

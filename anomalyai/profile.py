@@ -95,9 +95,9 @@ class EntityProfile:
             np.full((len(keys), self.width), np.nan), np.full((len(keys), 2 * self.tracked), np.nan)
         )
         table = self.table
-        done = 0
-        while True:
-            done, fresh, evicted, late = observe_rows(
+        self.late += table.put_through(
+            len(keys),
+            lambda start, room: observe_rows(
                 keys,
                 time_s,
                 turns,
@@ -114,15 +114,11 @@ class EntityProfile:
                 self.pooled_pairs,
                 seen.columns,
                 seen.counts,
-                done,
-                table.room,
-            )
-            table.used += fresh
-            table.evicted += evicted
-            self.late += late
-            if done == len(keys):
-                return seen
-            table.double()
+                start,
+                room,
+            ),
+        )
+        return seen
 
     def state(self) -> dict[str, Any]:
         """Return the state for `anomalyai.state`, names prefixed by the caller."""

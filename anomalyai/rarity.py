@@ -40,9 +40,9 @@ class ValueRarity:
         out = np.full(len(keys), np.nan)
         before = np.empty(len(keys)) if before is None else before
         table = self.table
-        done = 0
-        while True:
-            done, fresh, evicted = rarity_rows(
+        table.put_through(
+            len(keys),
+            lambda start, room: rarity_rows(
                 keys,
                 first_tick,
                 table.keys,
@@ -52,14 +52,11 @@ class ValueRarity:
                 self.totals,
                 out,
                 before,
-                done,
-                table.room,
-            )
-            table.used += fresh
-            table.evicted += evicted
-            if done == len(keys):
-                return out
-            table.double()
+                start,
+                room,
+            ),
+        )
+        return out
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""

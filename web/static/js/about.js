@@ -4,7 +4,7 @@ import { node, setText } from "./dom.js";
 import * as format from "./format.js";
 
 const ALWAYS = ["accepted", "rejected", "shed"];
-const HARMLESS = new Set(["accepted", "late"]);
+const HARMLESS = new Set(["accepted", "late", "quarantined", "adopted"]);
 const COUNTERS = {
   accepted: ["Accepted", "Durable, and numbered from 1"],
   rejected: ["Rejected", "Refused with a reason: the answer to the sender has it"],
@@ -12,6 +12,8 @@ const COUNTERS = {
   late: ["Late", "Behind the newest event time when they came"],
   dead_letters: ["Not scored", "Kept in the log, but scoring failed on them"],
   evicted_entities: ["Entities forgotten", "Profiles given up to keep the entity table within its bound"],
+  quarantined: ["Held back", "Flagged records that are not learnt until they are judged or have become usual"],
+  adopted: ["Adopted", "Flagged records that have become usual and were learnt"],
   over_limit: ["Fields ignored", "Beyond the most fields a feed may have"],
   dropped: ["Points dropped", "Left out of the line for viewers that were too slow"],
   gaps: ["Gaps reread", "Times this page fell behind and read the alerts again"],
@@ -32,6 +34,7 @@ export class AboutFeed {
     this.fields = node("ul", { class: "fields" });
     this.feed = node("span", { class: "muted" });
     this.note = node("p", { class: "muted" });
+    this.said = node("p", { class: "muted", "aria-live": "polite" });
     this.drawn = null;
     this.elements = [
       node("header", { class: "card-head" }, node("h2", {}, "About this feed"), this.feed),
@@ -39,7 +42,7 @@ export class AboutFeed {
         "div",
         { class: "panel-body" },
         node("p", { class: "hint" }, "Pick a row or a red point to see why it was flagged."),
-        node("section", {}, node("h3", {}, "Records"), this.counters),
+        node("section", {}, node("h3", {}, "Records"), this.counters, this.said),
         node("section", {}, node("h3", {}, "Fields"), this.fields, this.note),
       ),
     ];
@@ -51,6 +54,8 @@ export class AboutFeed {
     const figures = { ...stats, ...info, over_limit: info.fields?.over_limit, gaps };
     for (const key of Object.keys(COUNTERS)) this.count(key, figures[key]);
     setText(this.feed, info.feed);
+    const notice = info.notices?.at(-1);
+    setText(this.said, notice ? `After record ${format.count(notice.seen)}: ${notice.text}` : "");
     const schema = JSON.stringify(info.schema);
     if (schema === this.drawn) return;
     this.drawn = schema;
