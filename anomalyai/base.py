@@ -53,6 +53,14 @@ class Detector(abc.ABC):
     constraints: ClassVar[Mapping[str, Constraint]] = {}
     """What each parameter may be, by its name."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a class that is declared incremental and does not say how it learns."""
+        super().__init_subclass__(**options)
+        if cls.incremental and cls.learn_batch is Detector.learn_batch:
+            raise TypeError(
+                f"{cls.__name__} is incremental: define learn_batch, or declare incremental = False"
+            )
+
     @property
     @abc.abstractmethod
     def width(self) -> int | None:
@@ -80,8 +88,6 @@ class Detector(abc.ABC):
 
         A pipeline can therefore offer its records to any detector. Raises as `score_batch` does.
         """
-        if self.incremental:
-            raise NotImplementedError(f"{type(self).__name__} is declared incremental: define learn_batch")
         as_rows(X, self.width)
         if not self.is_warm:
             raise self._not_trained()

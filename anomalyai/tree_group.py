@@ -75,7 +75,7 @@ class TreeGroup:
         """Return the mean over the ensembles of -ln(mass), float64 [n]."""
         total = np.zeros(leaves.shape[2])
         for place, trees in enumerate(self.sets):
-            add_thinness(leaves[place], trees.table, trees.max_score, total)
+            total -= np.log(np.maximum(1.0 - trees.score_leaves(leaves[place]), LEAST_MASS))
         return total / len(self.sets)
 
     def learn_leaves(self, leaves: NDArray[np.uint16], rows: NDArray[np.int64] | None = None) -> None:
@@ -129,19 +129,6 @@ def quartile_range(rows: NDArray[np.float64]) -> Range:
 def _widened(low: float, high: float, share: float) -> tuple[float, float]:
     reach = share * (high - low) if high > low else 0.5 * max(abs(high), 1.0)
     return low - reach, high - low + 2.0 * reach
-
-
-@compiled
-def add_thinness(leaves: Any, table: Any, max_score: Any, total: Any) -> None:
-    """Add -ln of the share of the largest mass that each row's leaves hold to `total` [n]."""
-    width = len(table) // leaves.shape[0]
-    sums = np.zeros(len(total))
-    for tree in range(leaves.shape[0]):
-        base = np.uint64(tree * width)
-        for i in range(len(total)):
-            sums[i] += table[base + np.uint64(leaves[tree, i])]
-    for i in range(len(total)):
-        total[i] -= np.log(max(sums[i] / max_score, LEAST_MASS))
 
 
 @compiled

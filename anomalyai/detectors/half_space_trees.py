@@ -167,18 +167,9 @@ class HalfSpaceTrees(Detector):
         """Return what `score_batch` returns for the rows that reach these leaves, [n]."""
         scores = np.zeros(leaves.shape[1], dtype=np.float64)
         if self.is_warm:
-            leaf_kernel.sum_scores(leaves, self._table, 1 << self.height, self.max_score, scores)
+            max_score = float(self.n_trees) * float(self.window_size) * float((2 << self.height) - 1)
+            leaf_kernel.sum_scores(leaves, self._table, 1 << self.height, max_score, scores)
         return scores
-
-    @property
-    def table(self) -> NDArray[np.float64]:
-        """What each leaf adds to a score's complement, float64 [n_trees * 2**height], to be read only."""
-        return self._table
-
-    @property
-    def max_score(self) -> float:
-        """The largest sum of a row's leaves in `table`; a score is 1 less the share of it."""
-        return float(self.n_trees) * float(self.window_size) * float((2 << self.height) - 1)
 
     def learn_leaves(self, leaves: NDArray[np.uint16], rows: NDArray[np.int64] | None = None) -> None:
         """Do what `learn_batch` does with the rows that reach these leaves, or those of them at `rows`."""

@@ -96,8 +96,11 @@ def test_what_is_not_incremental_stays_as_it_is() -> None:
     nothing.learn_batch([[1.0, 0.0]])
     assert nothing.score_learn_batch([[1.0, 0.0], [3.0, 0.0]]).tolist() == [1.0, 3.0]
     assert nothing.total == 0.0
-    with pytest.raises(NotImplementedError, match="Mean is declared incremental: define learn_batch"):
-        Detector.learn_batch(Mean(), [[1.0, 0.0]])
+
+
+def test_an_incremental_class_that_does_not_say_how_it_learns_is_refused() -> None:
+    with pytest.raises(TypeError, match="Forgetful is incremental: define learn_batch"):
+        type("Forgetful", (Mean,), {"learn_batch": Detector.learn_batch})
 
 
 def test_bytes_hold_parameters_and_what_was_learnt() -> None:

@@ -190,6 +190,15 @@ def test_a_run_that_is_stopped_with_its_server_is_still_summed_up(capsys: pytest
 
 
 def test_a_second_signal_does_what_it_did_before() -> None:
+    # a shell starts its background jobs with SIGINT ignored, which is then what it did before
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _stop_twice()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stop_twice() -> None:
     with stop_on_signals() as stop:
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.wait(5)

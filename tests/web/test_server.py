@@ -165,8 +165,11 @@ def test_a_killed_master_takes_its_worker_along_and_the_next_start_waits(new_ser
 
 def test_the_address_is_announced_once(new_server: NewServer) -> None:
     server = new_server()
-    os.kill(server.workers()[0], signal.SIGKILL)
-    time.sleep(0.2)
+    killed = server.workers()[0]
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while killed in server.workers():
+        assert time.monotonic() < deadline, "the dead worker was not taken away"
     wait_ready(server)
     assert server.process.stdout is not None
     server.process.send_signal(signal.SIGTERM)
