@@ -28,7 +28,7 @@ from anomalyai.familiarity import MAX_COUNTERPARTIES, PairTable
 from anomalyai.history import VerdictHistory
 from anomalyai.hour import HourRate, turns
 from anomalyai.place import distances_apart
-from anomalyai.profile import MAX_PLACES, EntityProfile
+from anomalyai.profile import MAX_PLACES, MAX_TRACKED, EntityProfile
 from anomalyai.rarity import ValueRarity
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
@@ -74,12 +74,15 @@ class FeatureBuilder:
         self.positions = schema.positions
         self.max_entities = max_entities
         self.ticks = 0
+        of_places = {name for position in self.positions for name in position}  # these have a habit as places
+        self.tracked = tuple(name for name in self.numbers if name not in of_places)[:MAX_TRACKED]
+        self._tracked = [self.numbers.index(name) for name in self.tracked]
         self._hour = HourRate() if schema.time else None
         self._time = schema.time or ""
         self._counterparties = counterparties(len(self.entities))
         self._pairs = {pair: PairTable(max_entities) for pair in sorted_pairs(self._counterparties)}
         self._profiles = [
-            EntityProfile(len(self.numbers), len(others), len(self.positions), max_entities)
+            EntityProfile(len(self.tracked), len(others), len(self.positions), max_entities)
             for others in self._counterparties
         ]
         self._histories = [VerdictHistory() for _ in self.entities]
@@ -98,7 +101,7 @@ class FeatureBuilder:
             columns.append(Column(self.positions[1][0], "apart"))
         for entity, profile, others in zip(self.entities, self._profiles, self._counterparties, strict=True):
             places = [latitude for latitude, _ in self.positions[: profile.places]]
-            columns += [Column(field, "deviation", entity) for field in self.numbers[: profile.tracked]]
+            columns += [Column(field, "deviation", entity) for field in self.tracked]
             columns.append(Column(entity, "pause", entity))
             columns += [Column(latitude, "away", entity) for latitude in places]
             columns += [Column(entity, aspect, entity) for aspect in ("burst", "surge", "own hour")]
@@ -112,9 +115,10 @@ class FeatureBuilder:
         counts += [
             Column(self.entities[second], "met", self.entities[first]) for first, second in self._pairs
         ]
-        for entity, profile in zip(self.entities, self._profiles, strict=True):
-            tracked = self.numbers[: profile.tracked]
-            counts += [Column(field, aspect, entity) for aspect in ("events", "habit") for field in tracked]
+        for entity in self.entities:
+            counts += [
+                Column(field, aspect, entity) for aspect in ("events", "habit") for field in self.tracked
+            ]
         return tuple(counts)
 
     def describe(self, batch: RecordBatch) -> NDArray[np.float64]:
@@ -169,8 +173,7 @@ class FeatureBuilder:
             pair: table.observe(keys[pair[0]], keys[pair[1]], self.ticks, before)
             for (pair, table), before in zip(self._pairs.items(), met_before, strict=True)
         }
-        tracked = max((profile.tracked for profile in self._profiles), default=0)
-        transformed = np.arcsinh(numbers[:, :tracked])
+        transformed = np.arcsinh(numbers[:, self._tracked])
         angles = turns(time_s)
         parts = zip(self._profiles, self._counterparties, self._histories, strict=True)
         for j, (profile, others, history) in enumerate(parts):

@@ -19,7 +19,7 @@ from anomalyai.detectors.compilation import compiled
 from anomalyai.entity_table import EntityTable, claim_slot, find_slot
 
 MAX_TRACKED = 8
-"""Numbers tracked per entity, in schema order: bounds the memory of a profile."""
+"""Most numbers tracked per entity: bounds the memory of a profile."""
 
 MAX_PLACES = 1
 """Positions tracked per entity, in schema order."""
@@ -48,7 +48,7 @@ class EntityProfile:
     Parameters
     ----------
     tracked
-        Numbers of a record, of which the first `MAX_TRACKED` are tracked.
+        Numbers of a record that are tracked, at most `MAX_TRACKED`.
     counterparties
         Other entities of a record that the entity meets.
     places
@@ -58,7 +58,7 @@ class EntityProfile:
     """
 
     def __init__(self, tracked: int, counterparties: int, places: int, max_entities: int) -> None:
-        self.tracked = min(tracked, MAX_TRACKED)
+        self.tracked = tracked
         self.counterparties = counterparties
         self.places = min(places, MAX_PLACES)
         self.habits = self.tracked + 1 + self.places

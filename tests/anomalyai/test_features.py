@@ -7,6 +7,7 @@ import pytest
 
 from anomalyai import state
 from anomalyai.features import MAX_NUMBER, Column, FeatureBuilder
+from anomalyai.schema import FeedSchema
 from tests.anomalyai.streams import SCHEMA, batch_of, purchases
 
 NAMES = [
@@ -109,3 +110,20 @@ def test_counts_are_of_the_time_before_each_record() -> None:
     assert counts["seen", "shop", None] == pytest.approx([0, 1, 2, 3, np.nan, 4], **rough)
     assert counts["events", "amount", "customer"] == pytest.approx([0, 0, np.nan, 1, 0, 1], **rough)
     assert counts["events", "items", "customer"] == pytest.approx([0, 0, 1, 1, 0, 2], **rough)
+
+
+def test_places_have_a_habit_as_places_and_not_as_numbers() -> None:
+    records = purchases(50, missing=0.0)
+    rng = np.random.default_rng(0)
+    for record in records:
+        record.update(lat=50.0 + float(rng.normal()), lon=8.0 + float(rng.normal()))
+    fields = '[feed]\ntime = "time"\nlabel = "label"\nentities = ["customer"]\npositions = [["lat", "lon"]]\n'
+    batch = batch_of(records, FeedSchema.from_toml(fields))
+    builder = FeatureBuilder(batch.schema)
+    names = [column.name for column in builder.columns]
+    assert {"value(lat)", "away(lat|customer)", "speed(lat|customer)", "deviation(amount|customer)"} <= set(
+        names
+    )
+    assert not {"deviation(lat|customer)", "deviation(lon|customer)"} & set(names)
+    rows = builder.describe(batch)
+    assert np.isfinite(rows[-1, names.index("speed(lat|customer)")])
