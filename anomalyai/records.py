@@ -7,7 +7,9 @@ asks for one.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -66,6 +68,27 @@ class _Body:
         if isinstance(opened, dict):
             return msgspec.json.encode({name: column[a:b] for name, column in opened.items()})
         return join_rows([bytes(raw) for raw in opened[a:b]])
+
+
+class _Bodies:
+    """The stored bytes of several batches, one after the other: rows, whatever each of them is stored as."""
+
+    codec: Codec = "rows"
+
+    def __init__(self, parts: Sequence[RecordBatch]) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(part.n for part in parts))
+
+    @property
+    def data(self) -> bytes:
+        return self.part(0, self._ends[-1])
+
+    def record(self, i: int) -> dict[str, Any]:
+        place = bisect_right(self._ends, i)
+        return self._parts[place].record(i - self._ends[place] + self._parts[place].n)
+
+    def part(self, a: int, b: int) -> bytes:
+        return join_rows([msgspec.json.encode(self.record(i)) for i in range(a, b)])
 
 
 class RecordBatch:
@@ -127,7 +150,7 @@ class RecordBatch:
         self.index = np.arange(self.n, dtype=np.int64) if index is None else index
         self.first_seq = first_seq
         self.arrival_s = arrival_s
-        self._body = _Body(codec, body)
+        self._body: _Body | _Bodies = _Body(codec, body)
         self._offset = 0
         self._whole = True
 
@@ -188,6 +211,20 @@ class RecordBatch:
         for name in RecordBatch.__slots__:
             setattr(copy, name, getattr(self, name))
         return copy
+
+    @classmethod
+    def joined(cls, batches: Sequence[RecordBatch]) -> RecordBatch:
+        """Return batches that follow one another under one schema as one; each record keeps its time."""
+        if len(batches) == 1:
+            return batches[0]
+        batch = batches[0]._copy()
+        batch.numbers, batch.keys, batch.time_s, batch.label, batch.index = (
+            np.concatenate([getattr(part, name) for part in batches])
+            for name in ("numbers", "keys", "time_s", "label", "index")
+        )
+        batch.n = len(batch.time_s)
+        batch._body, batch._offset, batch._whole = _Bodies(batches), 0, True
+        return batch
 
     @classmethod
     def from_log(

@@ -37,7 +37,11 @@ from stream.warmup import warm_up_scoring
 
 SECOND_S = 1.0
 LINGER_S = 0.005
-"""How long a micro-batch stays open for the next entry: senders that wait for each ack share its commit."""
+"""How long a small micro-batch stays open for the next entry: senders that wait for each ack share its
+commit."""
+
+WORTH_RECORDS = 256
+"""A micro-batch of so many records waits for nothing."""
 
 log = logging.getLogger("anomalyai.stream")
 
@@ -211,7 +215,7 @@ class Engine:
             left_s = opened_s + 0.001 * limits.max_batch_age_ms - clock.monotonic_s()
             if self._processor.records >= limits.max_batch_records or left_s <= 0:
                 break
-            item = self._next(min(left_s, LINGER_S))
+            item = self._next(min(left_s, LINGER_S) if self._processor.records < WORTH_RECORDS else 0.0)
         self._processor.launch()
         self._tick()
 

@@ -73,7 +73,7 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     max_backlog_records: Annotated[
         int, Meta(ge=1, description="Records that may wait for the engine before senders are held back.")
-    ] = 200_000
+    ] = 50_000
     max_backlog_bytes: Annotated[
         int, Meta(ge=MIB, description="Bytes that may wait for the engine before senders are held back.")
     ] = 256 * MIB
