@@ -11,13 +11,13 @@ import hashlib
 import io
 import os
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import joblib
 import msgspec
 import numpy as np
-import sklearn
 
 from anomalyai.detectors.isolation_forest import IsolationForestModel
 from anomalyai.detectors.registry import DETECTORS
@@ -117,10 +117,10 @@ class ModelStore:
                 f"the artefact of model {model_id!r} is not the one its manifest names", code="model_altered"
             )
         here = _libraries()
-        for name, version in manifest.libraries.items():
-            if _minor(version) != _minor(here.get(name, "none")):
+        for name, release in manifest.libraries.items():
+            if _minor(release) != _minor(here.get(name, "none")):
                 raise ModelError(
-                    f"model {model_id!r} was written by {name} {version}, here is {here.get(name, 'none')}",
+                    f"model {model_id!r} was written by {name} {release}, here is {here.get(name, 'none')}",
                     code="model_libraries",
                     hint="train it again with this version",
                 )
@@ -153,11 +153,11 @@ def _detector(algorithm: str, artefact: Any) -> Any:
 
 
 def _libraries() -> dict[str, str]:
-    return {"scikit-learn": sklearn.__version__, "numpy": np.__version__, "joblib": joblib.__version__}
+    return {"scikit-learn": version("scikit-learn"), "numpy": np.__version__, "joblib": joblib.__version__}
 
 
-def _minor(version: str) -> tuple[str, ...]:
-    return tuple(version.split(".")[:2])
+def _minor(release: str) -> tuple[str, ...]:
+    return tuple(release.split(".")[:2])
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -217,14 +217,17 @@ class RecordBatch:
         """Return batches that follow one another under one schema as one; each record keeps its time."""
         if len(batches) == 1:
             return batches[0]
-        batch = batches[0]._copy()
-        batch.numbers, batch.keys, batch.time_s, batch.label, batch.index = (
+        batch = batches[0].slice(0, batches[0].n)
+        batch._widen(batches)  # noqa: SLF001 - the same class
+        return batch
+
+    def _widen(self, batches: Sequence[RecordBatch]) -> None:
+        self.numbers, self.keys, self.time_s, self.label, self.index = (
             np.concatenate([getattr(part, name) for part in batches])
             for name in ("numbers", "keys", "time_s", "label", "index")
         )
-        batch.n = len(batch.time_s)
-        batch._body, batch._offset, batch._whole = _Bodies(batches), 0, True
-        return batch
+        self.n = len(self.time_s)
+        self._body, self._offset, self._whole = _Bodies(batches), 0, True
 
     @classmethod
     def from_log(

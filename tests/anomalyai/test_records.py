@@ -102,6 +102,24 @@ def test_a_slice_is_a_view_that_still_knows_its_records(make: Any) -> None:
         part.record(15)
 
 
+def test_joined_batches_are_one_that_still_knows_its_records() -> None:
+    whole = RecordBatch.from_records(RECORDS).numbered(101)
+    columns = by_columns(RECORDS[25:]).numbered(126)
+    assert columns.schema == whole.schema
+    batch = RecordBatch.joined([whole.slice(0, 10), whole.slice(10, 25), columns])
+    assert same(batch, whole)
+    assert (batch.n, batch.first_seq) == (40, 101)
+    assert [batch.record(i) for i in range(batch.n)] == RECORDS
+    assert [batch.slice(8, 30).record(i) for i in (0, 1, 2, 16, 17, 21)] == [
+        RECORDS[i] for i in (8, 9, 10, 24, 25, 29)
+    ]
+    with pytest.raises(IndexError):
+        batch.record(40)
+    again = RecordBatch.from_log(batch.schema, batch.codec, batch.slice(5, 28).body, 106)
+    assert same(again, whole.slice(5, 28))
+    assert RecordBatch.joined([whole]) is whole
+
+
 def test_numbering_leaves_the_batch_as_it_was() -> None:
     batch = RecordBatch.from_records(RECORDS)
     numbered = batch.numbered(7)
