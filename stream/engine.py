@@ -1,18 +1,23 @@
 """The engine: the one owner of threads, and the loop that turns log entries into committed results.
 
 Three threads: the writer (`stream.writer`), the engine's own, and the training thread (`stream.training`).
-The engine's thread, per micro-batch:
+The commit order, from a frame to a snapshot; 1 to 3 run in the writer's thread, once per group of frames, and
+so does 6; the rest runs in the engine's, once per micro-batch:
 
-1. take entries that the log has made durable, in log order, until size, age or a pause closes it;
-2. put each through its feed's `Pipeline`, one after the other, small neighbours joined;
-3. one transaction: alerts, scores, dead letters, queued trainings and every feed's position;
-4. hand what was committed to the hub, and finished training sets to the training thread;
-5. save a snapshot of each feed that is due.
+1. one transaction: the frames' rows with their checksums, their first answers, their producers' places;
+2. hand the entries over to the engine, in log order;
+3. resolve the acknowledgements: only now is a frame answered;
+4. take entries until size, age or a pause closes the micro-batch;
+5. put each through its feed's `Pipeline`, one after the other, neighbours joined;
+6. one transaction: alerts, scores, dead letters, queued trainings and every feed's position;
+7. hand what was committed to the hub, and finished training sets to the training thread;
+8. save a snapshot of each feed that is due: written whole, synced, then given its name.
 
-Step 3 runs in the writer's thread while the next micro-batch goes through 1 and 2; 4 and 5 follow its COMMIT.
-A crash at any point: recovery takes the newest snapshot and replays the log from there; entries up to the
-committed position are put through the pipeline for its state alone, so no alert is raised twice, and later
-ones as if they had just come. A viewer that missed step 4 rereads by seq.
+Step 6 runs while the next micro-batch goes through 4 and 5; 7 and 8 follow its COMMIT. A crash between any
+two steps (`stream.testing.STEPS`, each of them tested): before 1 is over the frame was not acknowledged, and
+its producer sends it again; from then on it is in the log. Recovery takes the newest snapshot and replays the
+log from there; entries up to the committed position are put through the pipeline for its state alone, so no
+alert is raised twice, and later ones as if they had just come. A viewer that missed step 7 rereads by seq.
 
 An entry that makes the pipeline raise is logged, set aside in the `dead_letter` table and left out of the
 state: the feed is rebuilt from its last snapshot without it, and every replay passes over it.

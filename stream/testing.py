@@ -65,7 +65,7 @@ class MemoryLog:
         self._seq = 0
 
     def append(self, payload: RecordBatch | ControlEntry) -> StoredEntry:
-        """Number an entry, keep it as stored, and return it."""
+        """Add an entry, numbered, and return it as stored."""
         if isinstance(payload, RecordBatch):
             payload = payload.numbered(self._seq + 1)
             self._seq += payload.n
