@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -13,7 +13,13 @@ from anomalyai.decode_source import Source
 from anomalyai.growth import MAX_FIELDS
 from anomalyai.records import RecordBatch, Rejection
 
-__all__ = ["Admission", "Counters", "IntakeLimits", "Run"]
+__all__ = ["Admission", "Choose", "Counters", "IntakeLimits", "Run"]
+
+Choose = Callable[[int, int, int], NDArray[np.int64] | None]
+"""(good records of the feed before, good records that come now, taken of this body so far) -> which to take.
+
+Ascending places among those that come now, or None for all of them; the others are shed.
+"""
 
 
 class IntakeLimits(msgspec.Struct, frozen=True):
@@ -29,6 +35,7 @@ class Counters(msgspec.Struct, frozen=True):
     """What an intake has seen, for status pages; no part of the feed's state, but for `accepted`."""
 
     accepted: int = 0
+    shed: int = 0
     rejected: int = 0
     empty_bodies: int = 0
     schema_changes: int = 0

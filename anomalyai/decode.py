@@ -45,6 +45,10 @@ class Columns(NamedTuple):
     time_s: NDArray[np.float64]
     label: NDArray[np.float64]
 
+    def only(self, places: NDArray[np.int64]) -> Columns:
+        """Return the columns of the records at these places."""
+        return Columns(self.numbers[places], self.keys[places], self.time_s[places], self.label[places])
+
 
 class Decoded(Protocol):
     """A run of records as typed Python values, not yet columns of numbers."""

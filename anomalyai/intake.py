@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from anomalyai import growth
-from anomalyai.admission import Admission, Counters, IntakeLimits, Run
+from anomalyai.admission import Admission, Choose, Counters, IntakeLimits, Run
 from anomalyai.control import SchemaChange
 from anomalyai.decode import Columns, Reader, Rows
 from anomalyai.decode_csv import CsvRows, Row, convert, header_of
@@ -53,14 +53,22 @@ class Intake:
         Bounds of one body; None for the defaults.
     fixed
         Leave the schema as it is: what it does not know is ignored. For scoring beside a feed.
+    choose
+        Decides which good records are taken once the kinds are settled; None takes all.
     """
 
     def __init__(
-        self, schema: FeedSchema | None = None, *, limits: IntakeLimits | None = None, fixed: bool = False
+        self,
+        schema: FeedSchema | None = None,
+        *,
+        limits: IntakeLimits | None = None,
+        fixed: bool = False,
+        choose: Choose | None = None,
     ) -> None:
         self.limits = limits or IntakeLimits()
         self.fixed = fixed
         self.counters = Counters()
+        self._choose = choose
         self._schema = schema or FeedSchema()
         self._reader: Reader | None = None
         self._null_names: frozenset[str] = frozenset()
@@ -96,10 +104,12 @@ class Intake:
         first_batches: Sequence[RecordBatch] = (),
         *,
         limits: IntakeLimits | None = None,
+        shed: int = 0,
+        choose: Choose | None = None,
     ) -> Intake:
         """Return the intake as it was after `accepted` records; `first_batches` matter while not settled."""
-        intake = cls(schema, limits=limits)
-        intake.counters = Counters(accepted=accepted)
+        intake = cls(schema, limits=limits, choose=choose)
+        intake.counters = Counters(accepted=accepted, shed=shed)
         if not schema.settled:
             for batch in first_batches:
                 intake._remember(batch)
@@ -293,6 +303,11 @@ class Intake:
 
     def _emit(self, run: Run, columns: Columns, positions: Sequence[int]) -> None:
         """Append a batch, and the schema change that its last record may bring about."""
+        run.position = max(run.position, positions[-1] + 1)
+        if self._choose is not None and self._schema.settled:
+            columns, positions = self._shed(run, columns, positions)
+            if not positions:
+                return
         body = run.source.pack(positions)
         places = run.places(positions)
         batch = RecordBatch(
@@ -300,7 +315,6 @@ class Intake:
         )
         run.admission.items.append(batch)
         run.admission.accepted += batch.n
-        run.position = max(run.position, positions[-1] + 1)
         checkpoint = growth.next_checkpoint(self.accepted)
         self.counters = self.counters.plus(accepted=batch.n)
         self._see(batch)
@@ -314,6 +328,18 @@ class Intake:
                 self._change(run, changed)
             if last:
                 self._sample = []
+
+    def _shed(self, run: Run, columns: Columns, positions: Sequence[int]) -> tuple[Columns, Sequence[int]]:
+        """Leave out what is not chosen. While kinds are provisional nothing is: these records settle them."""
+        assert self._choose is not None
+        before = self.counters.accepted + self.counters.shed
+        chosen = self._choose(before, len(positions), run.admission.accepted)
+        if chosen is None:
+            return columns, positions
+        shed = len(positions) - len(chosen)
+        run.admission.shed += shed
+        self.counters = self.counters.plus(shed=shed)
+        return columns.only(chosen), [positions[i] for i in chosen.tolist()]
 
     def _change(self, run: Run, schema: FeedSchema) -> None:
         new = len(schema.fields) - len(self._schema.fields)

@@ -25,6 +25,7 @@ from stream.backlog import Backlog
 from stream.clock import Clock
 from stream.dedup import Ack, Answer, Counts, Key, Memory, Refusal, Remembered, count, digest, remember
 from stream.log import Entry, Log
+from stream.policy import Policies
 from stream.recall import PendingAnswer, ProducerMark, Recall
 from stream.transaction import Statements
 
@@ -54,6 +55,7 @@ class Shared(NamedTuple):
     memory: Memory
     backlog: Backlog
     clock: Clock
+    policies: Policies
     default_budget: str
     max_producers: int
 

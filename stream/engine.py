@@ -135,6 +135,8 @@ class Engine:
         The inbox is bounded by the backlog that admission keeps to.
         """
         for item in items:
+            if item.first_seq is not None:
+                self._parts.backlog.arrived(item.feed, item.first_seq + item.n - 1, item.arrival_s)
             self._inbox.put(item)
 
     def ask(self, feed: str, ask: Callable[[Lane], Any]) -> Future[Any]:
@@ -154,12 +156,6 @@ class Engine:
     def lane(self, feed: str) -> Lane | None:
         """Return what the engine keeps of a feed, for its figures; None before its first entry."""
         return self._processor.lanes.get(feed)
-
-    def lag_s(self) -> float:
-        """Return the age of the oldest record that waits, 0 where none does."""
-        if not self._parts.backlog.records or not self._processor.oldest_s:
-            return 0.0
-        return max(0.0, self._parts.clock.now_s() - self._processor.oldest_s)
 
     def _join(self, name: str, deadline_s: float) -> None:
         thread = self._threads[name]

@@ -18,6 +18,7 @@ from stream.admission import Body, FeedAdmission, Shared
 from stream.dedup import Counts
 from stream.errors import FeedName, LogDamaged, UnknownFeed
 from stream.log import LogReader
+from stream.policy import Policy
 from stream.recall import PendingAnswer
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -81,6 +82,10 @@ class Feeds:
         found = self._feeds.get(feed)
         return found if found is not None and found.durable else None
 
+    def policy(self, feed: str) -> Policy:
+        """Return what is done while a feed's producers stay faster than scoring."""
+        return self._shared.policies.of(feed)
+
     def admit(self, feed: str, body: Body) -> PendingAnswer:
         """Take a body into a feed, which begins with it if need be; raises as `FeedAdmission.admit` does."""
         known = self._feeds.get(feed)
@@ -117,14 +122,22 @@ class Feeds:
                 hint="raise feed.max_feeds, or send to a feed that exists",
                 code="too_many_feeds",
             )
-        return FeedAdmission(feed, Intake(limits=self._limits), self._shared)
+        intake = Intake(limits=self._limits, choose=self._shared.policies.choose(feed))
+        return FeedAdmission(feed, intake, self._shared)
 
     def _restored(self, feed: str, counts: Counts) -> FeedAdmission:
         change = self._reader.last_control(feed, "schema")
         schema = change.schema if isinstance(change, SchemaChange) else FeedSchema()
         last_seq = self._reader.last_seq(feed)
         first_batches = [] if schema.settled else list(self._batches(feed))
-        intake = Intake.restored(schema, last_seq, first_batches, limits=self._limits)
+        intake = Intake.restored(
+            schema,
+            last_seq,
+            first_batches,
+            limits=self._limits,
+            shed=counts.shed,
+            choose=self._shared.policies.choose(feed),
+        )
         producers = self._shared.memory.producers(feed)
         return FeedAdmission(
             feed, intake, self._shared, last_seq=last_seq, counts=counts, producers=producers

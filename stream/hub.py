@@ -43,6 +43,7 @@ class Channel:
         self._seq = 0
         self._threshold: float | None = None
         self._ring = PointRing()
+        self._line: list[bytes] | None = None  # the ring as messages, for all who come before it changes
         self._fresh: list[Point] = []
         self._flushed_s = float("-inf")
         self._viewers: dict[ViewerQueue, None] = {}
@@ -66,7 +67,7 @@ class Channel:
     def fill(self, scored: ScoredBatch) -> None:
         """Put a batch of an earlier run on the line, so that a page has one right after a restart."""
         with self._lock:
-            self._ring.extend(_points(scored))
+            self._extend(_points(scored))
             self._threshold = scored.threshold
 
     def publish(self, scored: ScoredBatch, alerts: Sequence[PublishedAlert]) -> None:
@@ -91,7 +92,7 @@ class Channel:
             due_s = self._flushed_s + POINTS_EVERY_S
             if monotonic_s < due_s:
                 return due_s
-            self._ring.extend(self._fresh)
+            self._extend(self._fresh)
             message = _points_message(thin_points(self._fresh, POINTS_A_MESSAGE), self._threshold)
             self._send(message)
             self._fresh = []
@@ -109,16 +110,19 @@ class Channel:
         viewer = ViewerQueue()
         with self._lock:
             self._viewers[viewer] = None
-            line = [
-                _points_message(points, self._threshold)
-                for points in _chunks(self._ring.points(), POINTS_A_CHUNK)
-            ]
-            return Subscription(self, viewer, read_alerts, after, self._seq, line)
+            if self._line is None:
+                chunks = _chunks(self._ring.points(), POINTS_A_CHUNK)
+                self._line = [_points_message(points, self._threshold) for points in chunks]
+            return Subscription(self, viewer, read_alerts, after, self._seq, self._line)
 
     def leave(self, viewer: ViewerQueue) -> None:
         """Forget a viewer."""
         with self._lock:
             self._viewers.pop(viewer, None)
+
+    def _extend(self, points: list[Point]) -> None:
+        self._ring.extend(points)
+        self._line = None
 
     def _send(self, message: bytes) -> None:
         for viewer in self._viewers:
@@ -172,6 +176,7 @@ class Subscription:
             self._caught_up = True
             messages.append(msgspec.json.encode({"type": "caught_up", "seq": self._until}))
             messages += self._line
+            self._line = []  # an idle viewer holds no memory of what it has seen
         else:
             self._after = alerts[-1][0]
         self._ready = messages[::-1]

@@ -58,7 +58,6 @@ class Processor:
         self.lanes: dict[str, Lane] = {}
         self.abandoned = False
         self.cause: str | None = None
-        self.oldest_s = 0.0
         self.dead_letters = 0
         self._parts = parts
         self._stopping = stopping
@@ -79,8 +78,6 @@ class Processor:
 
     def take(self, item: LogItem) -> None:
         """Take an entry that has just become durable; the backlog counts it out when it is committed."""
-        if not self.records:
-            self.oldest_s = item.arrival_s
         self._results.waiting_records += item.n
         self._results.waiting_bytes += item.size_bytes if item.n else 0
         self._hold(self.lane(item.feed), item)
@@ -109,6 +106,8 @@ class Processor:
         last = parts.reader.last_entry(feed)
         for stored in parts.reader.read(feed, lane.shard.entry, last):
             self.cause = f"recovering feed {feed}: entry {stored.entry} of {last}"
+            if stored.first_seq is not None and stored.entry > lane.committed_entry:
+                parts.backlog.arrived(feed, stored.first_seq + stored.n - 1, stored.arrival)
             self._hold(lane, stored)
             if self.records >= parts.settings.max_batch_records:
                 self.launch()
@@ -296,6 +295,7 @@ class Processor:
         now_s, monotonic_s = clock.now_s(), clock.monotonic_s()
         for feed, (entry, seq) in results.positions.items():
             self.lanes[feed].committed(entry, seq)
+            self._parts.backlog.committed(feed, seq)
         for item in results.published:
             lane = self.lanes[item.feed]
             lane.alerts += len(item.alerts)

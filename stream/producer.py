@@ -6,8 +6,10 @@ producer has one session per feed. Lock: `Sessions` guards its table with one lo
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from anomalyai.errors import AnomalyAIError, TooLarge, UnreadableBody
@@ -28,7 +30,11 @@ class PendingMessage:
     """The answer to one frame, on its way."""
 
     def __init__(
-        self, batch: int, pending: PendingAnswer | None, refusal: Refusal | None, credit: int
+        self,
+        batch: int,
+        pending: PendingAnswer | None,
+        refusal: Refusal | None,
+        credit: Callable[[int], int],
     ) -> None:
         self.batch = batch
         self._pending = pending
@@ -39,8 +45,10 @@ class PendingMessage:
         """Whether `message` would not wait."""
         return self._pending is None or self._pending.done()
 
-    def message(self) -> dict[str, Any]:
+    def message(self, following: int = 0) -> dict[str, Any]:
         """Wait until the log has the frame; return its ack or error message.
+
+        `following` is how many later frames of the socket are here already and will be answered too.
 
         Raises
         ------
@@ -56,7 +64,8 @@ class PendingMessage:
                 "field": refusal.field,
                 "hint": refusal.hint,
             }
-            return {"type": "error", "batch": self.batch, "error": error, "credit": self._credit}
+            credit = self._credit(following)
+            return {"type": "error", "batch": self.batch, "error": error, "credit": credit}
         assert answer is not None
         assert answer.ack is not None
         ack = answer.ack
@@ -68,7 +77,7 @@ class PendingMessage:
             "shed": ack.shed,
             "first_seq": ack.first_seq,
             "last_seq": ack.last_seq,
-            "credit": self._credit,
+            "credit": self._credit(following),
         }
 
 
@@ -91,6 +100,7 @@ class ProducerSession:
         self._feeds = feeds
         self._backlog = backlog
         self._max_frame_bytes = max_frame_bytes
+        self._holds_back = feeds.policy(feed) == "block"
         self._next: int | None = None
         self._flying: deque[PendingAnswer] = deque()
 
@@ -100,7 +110,7 @@ class ProducerSession:
             "type": "hello",
             "feed": self.feed,
             "next_batch": self._next_batch(),
-            "credit": WINDOW_FRAMES,
+            "credit": self._credit(0),
             "max_frame_bytes": self._max_frame_bytes,
         }
 
@@ -120,7 +130,9 @@ class ProducerSession:
         Messages must be sent in the order of the frames. Raises what `submit` does, `LogFailure` for an
         earlier frame.
         """
-        self._require_room()
+        if self._holds_back:
+            self._require_room()
+        self._require_open()
         data = frame.encode(errors="surrogateescape") if isinstance(frame, str) else frame
         opened: Frame | None = None
         broken: UnreadableBody | TooLarge | None = None
@@ -167,11 +179,11 @@ class ProducerSession:
         except (Superseded, NotReady, LogFailure):
             raise
         except BatchConflict as error:
-            return PendingMessage(batch, None, _refusal(error), WINDOW_FRAMES)
+            return PendingMessage(batch, None, _refusal(error), self._credit)
         except AnomalyAIError as error:
             refusal = _refusal(error)
         self._next = max(expected, batch + 1)
-        return PendingMessage(batch, pending, refusal, WINDOW_FRAMES)
+        return PendingMessage(batch, pending, refusal, self._credit)
 
     def _next_batch(self) -> int:
         """Return the number of a frame that names none; asked of the feed when the session begins."""
@@ -193,10 +205,22 @@ class ProducerSession:
 
     def _require_room(self) -> None:
         while not self._backlog.wait_for_room(POLL_S):
-            self._require_current()
-            if self._backlog.closed:
-                raise NotReady("the server is stopping", hint="connect again in a moment")
+            self._require_open()
+
+    def _require_open(self) -> None:
         self._require_current()
+        if self._backlog.closed:
+            raise NotReady("the server is stopping", hint="connect again in a moment")
+
+    def _credit(self, following: int) -> int:
+        """Return how many frames may be under way, fewer as the backlog fills, 0 when it is full.
+
+        Where no frame follows whose answer could bring new credit it is 1 at least: that frame then waits.
+        """
+        if not self._holds_back:
+            return WINDOW_FRAMES
+        credit = math.floor(WINDOW_FRAMES * min(1.0, 2.0 * (1.0 - self._backlog.fill())))
+        return max(credit, 0 if following else 1)
 
 
 class Sessions:

@@ -26,6 +26,7 @@ from stream.hub import Hub, Subscription
 from stream.lock import DataDirectoryLock
 from stream.log import Log, LogReader
 from stream.models import Models
+from stream.policy import Policies
 from stream.prediction import Predictions
 from stream.processor import Parts
 from stream.producer import ProducerSession, Sessions
@@ -67,7 +68,7 @@ class Runtime:
         self._training = Training(
             data / "training", data / "models", settings.training, clock, self._swaps.report
         )
-        self._status = Status(self._feeds, self._training, self._hub, self.models, clock)
+        self._status = Status(self._feeds, self._training, self._hub, self.models, self._backlog, clock)
         self._engine = self._made_engine(clock)
         self._events = Events(self._reader, self._store, self._engine)
         self._predictions = Predictions(
@@ -191,7 +192,8 @@ class Runtime:
         self._require_ready()
         require_name(feed)
         key = _key(idempotency_key, producer, batch)
-        if not self._backlog.wait_for_room(self.settings.engine.max_wait_s):
+        holds_back = self._feeds.policy(feed) == "block"
+        if holds_back and not self._backlog.wait_for_room(self.settings.engine.max_wait_s):
             self._require_ready()
             raise Overloaded(
                 f"{self._backlog.records} records wait for the engine, at most "
@@ -303,6 +305,7 @@ class Runtime:
             memory=Memory(self._database),
             backlog=self._backlog,
             clock=clock,
+            policies=Policies(self._backlog, self.settings.feed.policy, self.settings.feed.policies),
             default_budget=self.settings.feed.budget,
             max_producers=self.settings.feed.max_producers,
         )

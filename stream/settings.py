@@ -46,8 +46,17 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     max_frame_bytes: Annotated[int, Meta(ge=KIB, description="Largest WebSocket frame, in bytes.")] = 8 * MIB
     max_sockets: Annotated[
-        int, Meta(ge=1, le=10_000, description="WebSockets open at once; each holds a thread.")
+        int, Meta(ge=1, le=10_000, description="WebSockets open at once; each holds two threads.")
     ] = 500
+
+    ping_interval_s: Annotated[
+        float,
+        Meta(ge=0.1, le=3600, description="Seconds between pings; who answers none by the next is dropped."),
+    ] = 25.0
+    send_timeout_s: Annotated[
+        float,
+        Meta(ge=0.1, le=600, description="Seconds for one message; a socket that takes longer is cut off."),
+    ] = 5.0
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +107,17 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Alert budget of a new feed that declares none, e.g. 20/day or 1/1000.",
         ),
     ] = "1/1000"
+    policy: Annotated[
+        Literal["block", "sample", "shed"],
+        Meta(
+            description="What to do while producers stay faster than scoring: block holds them back, "
+            "sample takes an even share, shed drops what does not fit."
+        ),
+    ] = "block"
+    policies: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}=(block|sample|shed)$")], ...],
+        Meta(description="Feeds with a policy of their own, e.g. clicks=sample."),
+    ] = ()
     max_feeds: Annotated[int, Meta(ge=1, le=10_000, description="Feeds that may exist.")] = 200
     max_producers: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Producer names remembered in one feed.")

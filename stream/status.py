@@ -9,6 +9,7 @@ import msgspec
 from anomalyai.errors import ModelError
 from anomalyai.model_store import ModelStore
 from stream.admission import FeedAdmission
+from stream.backlog import Backlog
 from stream.clock import Clock
 from stream.engine import Engine
 from stream.feeds import Feeds
@@ -29,11 +30,14 @@ UNSCORED: dict[str, Any] = {
 class Status:
     """Puts together what admission, engine, training and hub know of a feed."""
 
-    def __init__(self, feeds: Feeds, training: Training, hub: Hub, models: ModelStore, clock: Clock) -> None:
+    def __init__(
+        self, feeds: Feeds, training: Training, hub: Hub, models: ModelStore, backlog: Backlog, clock: Clock
+    ) -> None:
         self._feeds = feeds
         self._training = training
         self._hub = hub
         self._models = models
+        self._backlog = backlog
         self._clock = clock
         self._manifests: dict[str, dict[str, Any]] = {}
 
@@ -48,6 +52,7 @@ class Status:
             "schema": msgspec.to_builtins(admission.schema),
             "fields": admission.fields,
             "accepted": admission.durable_seq,
+            "policy": self._feeds.policy(feed),
             **self._figures(admission, engine),
             "lag": {"records": self._lag_records(admission, engine), "s": self._lag_s(admission, engine)},
             **pipeline,
@@ -94,7 +99,9 @@ class Status:
         return max(0, admission.durable_seq - (lane.committed_seq if lane is not None else 0))
 
     def _lag_s(self, admission: FeedAdmission, engine: Engine) -> float:
-        return round(engine.lag_s(), 3) if self._lag_records(admission, engine) else 0.0
+        """Return the age of the oldest record of the feed that waits, 0 where none does."""
+        oldest_s = self._backlog.oldest_s(admission.feed) if self._lag_records(admission, engine) else None
+        return 0.0 if oldest_s is None else round(max(0.0, self._clock.now_s() - oldest_s), 3)
 
     def _model(self, model_id: str | None) -> dict[str, Any] | None:
         """Return what a page shows of a model; its id alone where the manifest is gone."""

@@ -10,7 +10,7 @@ from flask import Flask
 from web import errors, feeds, ingest, live, models, page, predict, security, sockets, standing
 from web.metrics import Metrics
 from web.site import EXTENSION, Site
-from web.sockets import SEND_S, Places
+from web.sockets import Places
 from web.transport import WebSocketMiddleware
 
 if TYPE_CHECKING:
@@ -41,5 +41,7 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
     for blueprint in (feeds, ingest, live, models, predict, standing):
         app.register_blueprint(blueprint.blueprint)
     page.init_app(app)
-    app.wsgi_app = WebSocketMiddleware(app.wsgi_app, SEND_S)  # type: ignore[method-assign]
+    app.wsgi_app = WebSocketMiddleware(  # type: ignore[method-assign]
+        app.wsgi_app, settings.server.send_timeout_s
+    )
     return app

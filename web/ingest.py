@@ -73,6 +73,6 @@ def _exchange(socket: Socket, session: ProducerSession, under_way: deque[Pending
 
 def _answer(socket: Socket, under_way: deque[PendingMessage]) -> None:
     """Send the oldest frame's answer, as soon as its records are durable."""
-    message = under_way.popleft().message()
+    message = under_way.popleft().message(following=len(under_way) + socket.waiting)
     current_site().metrics.frames.labels(message["type"]).inc()
     socket.send(msgspec.json.encode(message))

@@ -98,6 +98,14 @@ class _Scrape(Collector):
         for feed in feeds:
             lag.add_metric([feed["feed"]], _number(feed["lag"]["records"]))
         yield lag
+        age = GaugeMetricFamily(
+            "anomalyai_feed_lag_seconds",
+            "Age of the oldest record that waits to be scored.",
+            labels=("feed",),
+        )
+        for feed in feeds:
+            age.add_metric([feed["feed"]], _number(feed["lag"]["s"]))
+        yield age
 
 
 def _number(value: Any) -> float:

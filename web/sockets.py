@@ -32,9 +32,8 @@ from web.site import Site, current_site
 
 POLL_S = 1.0
 CLOSE_S = 2.0
-PING_S = 25
-SEND_S = 5.0
 INBOUND_FRAMES = 4
+INBOUND_BYTES = 2 << 20
 RECEIVE_BYTES = 65_536
 
 NORMAL = 1000
@@ -46,6 +45,7 @@ class Connection(Protocol):
     """What is used of `simple_websocket.Server`."""
 
     connected: bool
+    event: threading.Event
     pong_received: bool
     input_buffer: list[str | bytes]
     max_message_size: int | None
@@ -63,25 +63,28 @@ class Connection(Protocol):
 
 
 class InboundBuffer(list[str | bytes]):
-    """Received messages that the view has not taken yet: at `limit`, the reader thread waits.
+    """Received messages that the view has not taken yet: at either bound, the reader thread waits.
 
     A waiting reader leaves the rest in the kernel, the kernel's window closes, and the producer stalls:
     memory stays bounded without a message lost.
     """
 
-    def __init__(self, connection: Connection, limit: int) -> None:
+    def __init__(self, connection: Connection, max_messages: int, max_bytes: int) -> None:
         super().__init__()
         self._connection = connection
-        self._limit = limit
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._size_bytes = 0
         self._changed = threading.Condition()
         self._discarding = False
 
     def append(self, message: str | bytes) -> None:
         """Add a message, waiting for room; called by the reader thread."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self) < self._limit or self._discarding)
+            self._changed.wait_for(lambda: self._discarding or self._fits(len(message)))
             if not self._discarding:
                 super().append(message)
+                self._size_bytes += len(message)
         # Whoever sends messages is alive, even if its pong waits in the kernel behind them.
         self._connection.pong_received = True
 
@@ -89,6 +92,7 @@ class InboundBuffer(list[str | bytes]):
         """Take a message and let the reader thread go on."""
         with self._changed:
             message = super().pop(index)
+            self._size_bytes -= len(message)
             self._changed.notify()
         return message
 
@@ -97,7 +101,14 @@ class InboundBuffer(list[str | bytes]):
         with self._changed:
             self._discarding = True
             self.clear()
+            self._size_bytes = 0
             self._changed.notify()
+
+    def _fits(self, size_bytes: int) -> bool:
+        """Whether another message may wait here; a single one always may, whatever its size."""
+        if not self:
+            return True
+        return len(self) < self._max_messages and self._size_bytes + size_bytes <= self._max_bytes
 
 
 class ReaderThread(threading.Thread):
@@ -106,7 +117,16 @@ class ReaderThread(threading.Thread):
     def __init__(self, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
         connection: Connection = target.__self__  # type: ignore[attr-defined]
-        connection.input_buffer = InboundBuffer(connection, INBOUND_FRAMES)
+        connection.input_buffer = InboundBuffer(connection, INBOUND_FRAMES, INBOUND_BYTES)
+        self._connection = connection
+
+    def run(self) -> None:
+        """Read until the connection ends; however that comes about, the view is told."""
+        try:
+            super().run()
+        finally:
+            self._connection.connected = False
+            self._connection.event.set()
 
 
 class Socket:
@@ -127,6 +147,11 @@ class Socket:
             return self._connection.receive(timeout=timeout_s)
         except ConnectionClosed:
             return None
+
+    @property
+    def waiting(self) -> int:
+        """Messages that have come and were not received yet."""
+        return len(self._connection.input_buffer)
 
     def ignore_input(self) -> None:
         """Drop everything that the peer sends: this socket only speaks."""
@@ -275,7 +300,7 @@ def init_app(app: Flask, site: Site) -> None:
     """Set flask-sock's options and turn a failed handshake into an answer."""
     app.config["SOCK_SERVER_OPTIONS"] = {
         "receive_bytes": RECEIVE_BYTES,
-        "ping_interval": PING_S,
+        "ping_interval": site.settings.server.ping_interval_s,
         "max_message_size": site.settings.server.max_frame_bytes,
         "thread_class": ReaderThread,
     }

@@ -17,6 +17,7 @@ from stream.database import Database
 from stream.dedup import Ack, Key, Memory
 from stream.feeds import Feeds
 from stream.log import Log, LogItem, LogReader
+from stream.policy import Policies
 from stream.testing import ManualClock
 from stream.writer import Writer
 
@@ -52,6 +53,7 @@ class RunningLog:
             memory=Memory(self.database),
             backlog=self.backlog,
             clock=ManualClock(),
+            policies=Policies(self.backlog, named=changes.pop("policies", ())),
             default_budget=changes.pop("default_budget", "1/1000"),
             max_producers=changes.pop("max_producers", 100),
         )

@@ -36,3 +36,15 @@ def test_a_waiting_sender_goes_on_when_there_is_room_and_leaves_when_it_is_close
     assert backlog.closed
     backlog.remove(2, 2)
     assert not backlog.wait_for_room(0.0)
+
+
+def test_the_oldest_record_that_waits_is_known_feed_by_feed() -> None:
+    backlog = Backlog(max_records=10, max_bytes=1000)
+    assert backlog.oldest_s("a") is None
+    for feed, last_seq, arrival_s in (("a", 3, 100.0), ("b", 1, 101.0), ("a", 5, 102.0)):
+        backlog.arrived(feed, last_seq, arrival_s)
+    assert (backlog.oldest_s("a"), backlog.oldest_s("b")) == (100.0, 101.0)
+    backlog.committed("a", 4)
+    assert (backlog.oldest_s("a"), backlog.oldest_s("b")) == (102.0, 101.0)
+    backlog.committed("a", 5)
+    assert (backlog.oldest_s("a"), backlog.oldest_s("b")) == (None, 101.0)

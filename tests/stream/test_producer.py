@@ -188,3 +188,28 @@ def test_a_session_waits_while_too_much_waits_for_the_engine_and_leaves_when_the
 def test_a_wrong_feed_name_is_refused_at_once(running_log: RunningLog) -> None:
     with pytest.raises(FeedName):
         sessions(running_log).open("No Feed", "p")
+
+
+def test_the_credit_falls_as_the_backlog_fills_and_one_frame_may_always_wait(running_log: RunningLog) -> None:
+    session = sessions(running_log).open("f", "p")
+    free = session.begin(rows(0, 2))
+    assert free.message(following=3)["credit"] == WINDOW_FRAMES
+    credits = []
+    for share in (500_000, 250_000, 125_000, 124_998):
+        pending = session.begin(rows(0, 0))
+        running_log.backlog.add(share, 0)
+        credits.append((pending.message(following=3)["credit"], pending.message()["credit"]))
+    assert credits == [(7, 7), (3, 3), (1, 1), (0, 1)]
+    assert session.hello()["credit"] == 1
+
+
+def test_a_feed_that_sheds_keeps_its_credit_and_does_not_wait(running_log: RunningLog) -> None:
+    feeds = running_log.feeds(policies=["f=shed"])
+    session = Sessions(feeds, running_log.backlog, max_frame_bytes=1 << 20).open("f", "p")
+    submit(session, rows(0, 500))
+    running_log.backlog.add(1_000_000, 0)
+    ack = submit(session, rows(500, 3))
+    assert (ack["accepted"], ack["shed"], ack["credit"]) == (0, 3, WINDOW_FRAMES)
+    running_log.backlog.close()
+    with pytest.raises(NotReady, match="stopping"):
+        session.begin(rows(503, 3))
