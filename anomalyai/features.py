@@ -128,12 +128,16 @@ class FeatureBuilder:
         """
         return self.describe_with_counts(batch)[0]
 
-    def describe_with_counts(self, batch: RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def describe_with_counts(
+        self, batch: RecordBatch, time_s: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Do what `describe` does; returns the rows, and what they rest on, float64 [n, len(counts)].
 
         The counts, named by `counts`, are decayed and of the time before each record: they are for
-        explanations and are not scored. NaN where missing.
+        explanations and are not scored. NaN where missing. `time_s` [n] are the times to go by instead of the
+        batch's own, NaN where a record's is not to be believed.
         """
+        times = batch.time_s if time_s is None else time_s
         raw = self._pick(batch.numbers, batch.schema.numbers, self.numbers, np.nan)
         numbers = np.clip(np.where(np.isfinite(raw), raw, np.nan), -MAX_NUMBER, MAX_NUMBER)
         known = (*batch.schema.categories, *batch.schema.entities)
@@ -145,7 +149,7 @@ class FeatureBuilder:
         for j, table in enumerate(self._rarities):
             columns.append(table.observe(keys[j], self.ticks, before[j])[:, None])
         if self._hour is not None:
-            columns.append(self._hour.observe(batch.time_s)[:, None])
+            columns.append(self._hour.observe(times)[:, None])
         places = self._places(numbers)
         if len(self.positions) > 1:
             apart = np.empty(batch.n)
@@ -153,7 +157,7 @@ class FeatureBuilder:
             columns.append(apart[:, None])
         entities = keys[len(self.categories) :]
         self._observe_entities(
-            entities, batch.time_s, numbers, places, before[len(self._rarities) :], columns, counts
+            entities, times, numbers, places, before[len(self._rarities) :], columns, counts
         )
         self.ticks += batch.n
         return np.hstack(columns), np.hstack(counts)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from anomalyai.alert import Reason, one_in
 from anomalyai.explanation import Explanation
@@ -35,7 +36,7 @@ def predict(scorer: Scorer, batch: RecordBatch) -> list[Prediction]:
 
     Counts and entity habits move on within the batch as they would live, in a copy that is thrown away.
     """
-    values, counts = copy.deepcopy(scorer.features).describe_with_counts(batch)
+    values, counts = _describe(scorer, batch)
     score = scorer.rescore(values)
     flagged = (score >= scorer.threshold) & (scorer.seen + np.arange(batch.n) >= FIRST_ALERT_AFTER)
     why = scorer.why(batch, values, counts, score, np.flatnonzero(flagged)[:MAX_EXPLAINED])
@@ -58,7 +59,7 @@ def explain(scorer: Scorer, batch: RecordBatch, index: int) -> Explanation:
     """
     if not 0 <= index < batch.n:
         raise IndexError(f"expected the index of one of {batch.n} records, got {index}")
-    values, counts = copy.deepcopy(scorer.features).describe_with_counts(batch.slice(0, index + 1))
+    values, counts = _describe(scorer, batch.slice(0, index + 1))
     score = scorer.rescore(values[index:])
     [found] = scorer.explainer().explain(
         values[index:],
@@ -70,3 +71,9 @@ def explain(scorer: Scorer, batch: RecordBatch, index: int) -> Explanation:
         flagged=[float(score[0]) >= scorer.threshold and scorer.seen + index >= FIRST_ALERT_AFTER],
     )
     return found
+
+
+def _describe(scorer: Scorer, batch: RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return feature rows and counts as `describe_with_counts` does, without a trace."""
+    believed = copy.deepcopy(scorer.watermark).observe(batch.time_s)
+    return copy.deepcopy(scorer.features).describe_with_counts(batch, believed.time_s)

@@ -38,6 +38,7 @@ from anomalyai.reservoir import Reservoir
 from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
 from anomalyai.training import TrainedModel, TrainingSet
+from anomalyai.watermark import Watermark
 
 FIRST_ALERT_AFTER = 30
 """Records before the first one may be flagged: fewer give no idea of what is usual."""
@@ -77,6 +78,7 @@ class Scorer:
         self.calibrator = TailCalibrator(-64.0, 192.0, prior_scale=2.0)
         self.reservoir = Reservoir(len(self.column_names))
         self.flow = FlowRate()
+        self.watermark = Watermark(judging=schema.time is not None)
         self.quarantine = Quarantine(len(self.column_names))
         self.drift = DriftWatch(self.features.columns)
         self.notices = Notices()
@@ -108,7 +110,8 @@ class Scorer:
 
     def process(self, batch: RecordBatch, *, explained: bool = True) -> ScoredBatch:
         """Score a batch that lies within one block; alerts are made if `explained`."""
-        values, counts = self.features.describe_with_counts(batch)
+        believed = self.watermark.observe(batch.time_s)
+        values, counts = self.features.describe_with_counts(batch, believed.time_s)
         heard = self.ensemble.hear(values)
         raw = self.ensemble.combine(heard.voices)
         score = self.rarity(values, raw)
@@ -127,7 +130,7 @@ class Scorer:
             alerts=[self._alert(batch, i, found) for i, found in why.items()],
             explanations=list(why.values()),
         )
-        self._pending.append(Part(values, heard, raw, score, flagged, batch.time_s))
+        self._pending.append(Part(values, heard, raw, score, flagged, believed.time_s))
         self.quarantine.add(batch.first_seq + np.flatnonzero(flagged), values[flagged])
         self.flagged += int(np.count_nonzero(flagged))
         end = self.block_end
@@ -329,7 +332,7 @@ class Scorer:
             "adopted": self.adopted,
             "notices": [msgspec.to_builtins(notice) for notice in self.notices.kept],
             "evicted_entities": self.features.evicted,
-            "late": self.features.late,
+            **self.watermark.counts(),
         }
 
     def state(self) -> dict[str, Any]:
@@ -376,6 +379,7 @@ class Scorer:
             "calibrator": self.calibrator,
             "reservoir": self.reservoir,
             "flow": self.flow,
+            "watermark": self.watermark,
             "quarantine": self.quarantine,
             "drift": self.drift,
             "notices": self.notices,

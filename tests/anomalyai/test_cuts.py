@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 
 @cache
 def records() -> list[Record]:
-    """Return purchases with newcomers, late and missing times and planted anomalies; no label."""
+    """Return purchases with newcomers, late, future and missing times and planted anomalies; no label."""
     rng = np.random.default_rng(11)
     made = purchases(RECORDS, seed=5, missing=0.05)
     for i, record in enumerate(made):
@@ -51,6 +51,10 @@ def records() -> list[Record]:
             record["time"] -= float(rng.choice([40.0, 4_000.0, 400_000.0]))
         if rng.random() < 0.01:
             record["time"] = None
+        elif rng.random() < 0.01 or 900 < i < 930:
+            record["time"] = 4_070_908_800.0 + i
+        elif i > 1_900:
+            record["time"] += 3.0 * 86_400.0
         if rng.random() < 0.005:
             record.update(amount=float(rng.choice([9_000.0, 50_000.0])), shop="never seen")
     return made
