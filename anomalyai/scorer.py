@@ -77,11 +77,9 @@ class Scorer:
         self.column_names = tuple(column.name for column in self.features.columns)
         self.calibrator = TailCalibrator(-64.0, 192.0, prior_scale=2.0)
         self.reservoir = Reservoir(len(self.column_names))
-        self.flow = FlowRate()
-        self.watermark = Watermark(judging=schema.time is not None)
+        self.flow, self.watermark = FlowRate(), Watermark(judging=schema.time is not None)
         self.quarantine = Quarantine(len(self.column_names))
-        self.drift = DriftWatch(self.features.columns)
-        self.notices = Notices()
+        self.drift, self.notices = DriftWatch(self.features.columns), Notices()
         self.seen = self.flagged = self.clean = self.adopted = self.blocks = 0
         self.promised = 0.0
         self._longest_block = longest_block(len(self.column_names))
@@ -118,14 +116,13 @@ class Scorer:
         number = self.seen + np.arange(batch.n)
         flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
         why = self.why(batch, values, counts, score, np.flatnonzero(flagged)) if explained else {}
-        warming = np.full(batch.n, not self.is_mature)
         result = ScoredBatch(
             first_seq=batch.first_seq,
             n=batch.n,
             time_s=batch.time_s,
             score=score,
             flagged=flagged,
-            warming_up=warming,
+            warming_up=np.full(batch.n, not self.is_mature),
             threshold=self.threshold,
             alerts=[self._alert(batch, i, found) for i, found in why.items()],
             explanations=list(why.values()),

@@ -8,6 +8,7 @@ body is taken. Every method may be called from any thread.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from anomalyai.intake import Admission, Intake
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
 from stream.backlog import Backlog
-from stream.clock import Clock
+from stream.clock import ArrivalClock, Clock
 from stream.dedup import Ack, Answer, Counts, Key, Memory, Refusal, Remembered, count, digest, remember
 from stream.log import Entry, Log
 from stream.policy import Policies
@@ -86,6 +87,7 @@ class FeedAdmission:
         shared: Shared,
         *,
         last_seq: int = 0,
+        last_arrival_s: float = -math.inf,
         counts: Counts | None = None,
         producers: dict[str, int] | None = None,
     ) -> None:
@@ -96,6 +98,7 @@ class FeedAdmission:
         self._intake = intake
         self._shared = shared
         self._last_seq = last_seq
+        self._arrivals = ArrivalClock(shared.clock, last_arrival_s)
         self._begun = counts is not None
         self._recall = Recall(feed, shared.memory, producers or {}, shared.max_producers)
         self._epoch = shared.log.epoch(feed)
@@ -163,16 +166,16 @@ class FeedAdmission:
             if change is None and self._begun:
                 return None
             payloads = [*self._prelude(), change or SchemaChange(self._intake.schema)]
-            return self._queue(payloads, before, self._shared.clock.now_s(), also=[self._count()])
+            return self._queue(payloads, before, self._arrivals.now_s(), also=[self._count()])
 
     def control(self, change: ControlEntry, also: Sequence[Statements] = ()) -> Future[list[int]]:
         """Append a control entry, with statements for the same transaction."""
         with self._lock:
             self._settle()
-            return self._queue([change], self._mark(None), self._shared.clock.now_s(), also=also)
+            return self._queue([change], self._mark(None), self._arrivals.now_s(), also=also)
 
     def _take(self, body: Body, seal: bytes, before: _Mark) -> PendingAnswer:
-        arrival_s = self._shared.clock.now_s()
+        arrival_s = self._arrivals.now_s()
         admission, answer = self._read(body, arrival_s, before)
         if not (self._begun or admission.items):
             return PendingAnswer(answer, None)

@@ -140,7 +140,13 @@ class Feeds:
         )
         producers = self._shared.memory.producers(feed)
         return FeedAdmission(
-            feed, intake, self._shared, last_seq=last_seq, counts=counts, producers=producers
+            feed,
+            intake,
+            self._shared,
+            last_seq=last_seq,
+            last_arrival_s=self._reader.last_arrival_s(feed),
+            counts=counts,
+            producers=producers,
         )
 
     def _batches(self, feed: str) -> list[RecordBatch]:

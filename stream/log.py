@@ -11,6 +11,7 @@ the epoch of a feed is written by the writer alone.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -264,6 +265,16 @@ class LogReader:
         statement = sa.select(sa.func.max(tables.entry.c.entry)).where(tables.entry.c.feed == feed)
         with self._database.reader.connect() as connection:
             return connection.execute(statement).scalar_one() or 0
+
+    def last_arrival_s(self, feed: str) -> float:
+        """Return when the feed's last entry arrived, in epoch seconds; -inf where there is none."""
+        column = tables.entry.c
+        statement = (
+            sa.select(column.arrival).where(column.feed == feed).order_by(column.entry.desc()).limit(1)
+        )
+        with self._database.reader.connect() as connection:
+            found = connection.execute(statement).scalar()
+        return -math.inf if found is None else float(found)
 
     def _page(self, statement: sa.Select[Any]) -> list[StoredEntry]:
         """Return the first entries of a selection, as many as fit in memory well."""

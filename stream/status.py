@@ -16,7 +16,7 @@ from stream.feeds import Feeds
 from stream.hub import Hub
 from stream.training import Training
 
-SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity")
+SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity", "late", "too_late", "future")
 UNSCORED: dict[str, Any] = {
     "maturity": "warming_up",
     "budget": None,

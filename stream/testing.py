@@ -54,6 +54,9 @@ class ManualClock:
         self._now_s += seconds
         self._monotonic_s += seconds
 
+    def step_back(self, seconds: float) -> None:
+        """Set the calendar back, as when a machine's clock is corrected; the stopwatch goes on as it was."""
+        self._now_s -= seconds
 
 class MemoryLog:
     """One feed's log without a disk: entries in order, read as `stream.log.LogReader` reads them."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from web.sockets import Places
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-FEED_COUNTERS = ("accepted", "rejected", "shed", "alerts")
+FEED_COUNTERS = ("accepted", "rejected", "shed", "alerts", "late", "too_late", "future")
 
 
 class Metrics:
