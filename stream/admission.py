@@ -68,6 +68,7 @@ class _Mark(NamedTuple):
     last_seq: int
     counts: Counts
     begun: bool
+    restated: SchemaChange | None
     producer: ProducerMark | None
 
 
@@ -90,6 +91,7 @@ class FeedAdmission:
         last_arrival_s: float = -math.inf,
         counts: Counts | None = None,
         producers: dict[str, int] | None = None,
+        damaged: int | None = None,
     ) -> None:
         self.feed = feed
         self.counts = counts or Counts()
@@ -100,6 +102,15 @@ class FeedAdmission:
         self._last_seq = last_seq
         self._arrivals = ArrivalClock(shared.clock, last_arrival_s)
         self._begun = counts is not None
+        self.note: str | None = None
+        self._restated: SchemaChange | None = None
+        if damaged is not None:
+            # what comes next is read under an older schema than the engine may have: the log has to say so
+            self._restated = SchemaChange(intake.schema)
+            self.note = (
+                f"the newest schema, entry {damaged} of the log, is damaged; the feed goes on under the one "
+                f"before it: declare it anew (PUT /feeds/{feed}) if fields are missing"
+            )
         self._recall = Recall(feed, shared.memory, producers or {}, shared.max_producers)
         self._epoch = shared.log.epoch(feed)
         self._pending: deque[_Pending] = deque()
@@ -163,8 +174,9 @@ class FeedAdmission:
             self._settle()
             before = self._mark(None)
             change = self._intake.declare(declared)
-            if change is None and self._begun:
+            if change is None and self._begun and self._restated is None:
                 return None
+            self._restated = None
             payloads = [*self._prelude(), change or SchemaChange(self._intake.schema)]
             return self._queue(payloads, before, self._arrivals.now_s(), also=[self._count()])
 
@@ -231,7 +243,13 @@ class FeedAdmission:
         return numbered
 
     def _prelude(self) -> list[ControlEntry]:
-        """Return what the log of a new feed begins with, so that its state is a function of the log alone."""
+        """Return what the log of a new feed begins with, so that its state is a function of the log alone.
+
+        One whose newest schema is damaged goes on with the schema that it has instead.
+        """
+        if self._restated is not None:
+            restated, self._restated = self._restated, None
+            return [restated]
         if self._begun or self._shared.default_budget == DEFAULT_BUDGET:
             return []
         return [BudgetChange(self._shared.default_budget)]
@@ -275,13 +293,19 @@ class FeedAdmission:
 
     def _mark(self, key: Key | None) -> _Mark:
         return _Mark(
-            self._intake.checkpoint(), self._last_seq, self.counts, self._begun, self._recall.mark(key)
+            self._intake.checkpoint(),
+            self._last_seq,
+            self.counts,
+            self._begun,
+            self._restated,
+            self._recall.mark(key),
         )
 
     def _restore(self, mark: _Mark) -> None:
         self._intake.rollback(mark.checkpoint)
         self._recall.restore(mark.producer)
         self._last_seq, self.counts, self._begun = mark.last_seq, mark.counts, mark.begun
+        self._restated = mark.restated
 
     def _settle(self) -> None:
         """Forget what became durable; after a failed append, go back to before it."""

@@ -24,16 +24,22 @@ from alembic.util.exc import CommandError
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool, QueuePool
 
-from stream.errors import StoreVersion
+from stream.errors import DatabaseDamaged, LogFailure, StoreVersion
 
 FILE_NAME = "anomalyai.db"
 PAGE_BYTES = 8192
 CHECKPOINT_PAGES = 2000
 BUSY_TIMEOUT_MS = 10_000
 READERS = 8
+DAMAGED_CODES = frozenset({11, 26})  # CORRUPT, NOTADB
+UNREADABLE_CODES = frozenset({10, 14})  # IOERR, CANTOPEN
 SYNCHRONOUS = {"fsync": "FULL", "os": "NORMAL"}
 
+REPAIR_HINT = "stop the server and run `anomalyai repair --data DIR`; it saves what can be read"
+
 Durability = Literal["fsync", "os"]
+
+log = logging.getLogger("anomalyai.stream")
 
 
 def driver() -> ModuleType:
@@ -48,12 +54,14 @@ def driver() -> ModuleType:
 class Database:
     """The engines of one database file.
 
-    `writer` makes the one connection that writes; `reader` makes read-only ones.
+    `writer` makes the one connection that writes; `reader` makes read-only ones. `damage` says what was found
+    wrong with the file, None while nothing was: set once, by whoever came upon it.
     """
 
     def __init__(self, data: Path, durability: Durability = "fsync") -> None:
         data.mkdir(parents=True, exist_ok=True)
         self.path = (data / FILE_NAME).resolve()
+        self.damage: str | None = None
         self.writer = sa.create_engine(
             "sqlite://", module=driver(), creator=partial(_connect, self.path, "rwc"), poolclass=NullPool
         )
@@ -77,6 +85,8 @@ class Database:
             f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
         )
         _at_connect(self.reader, f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        event.listen(self.writer, "handle_error", self._note_damage)
+        event.listen(self.reader, "handle_error", self._explain)
 
     def migrate(self) -> None:
         """Create or upgrade the tables, in one transaction. The caller holds the data directory's lock.
@@ -84,7 +94,9 @@ class Database:
         Raises
         ------
         StoreVersion
-            The file was written by a newer version, or is no database of this program.
+            The file was written by a newer version, or cannot be opened.
+        DatabaseDamaged
+            The file is damaged, or no database.
         """
         logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every start otherwise
         config = Config()
@@ -102,6 +114,8 @@ class Database:
                 hint=f"this program knows versions up to {head}; use the newer program, or another --data",
             ) from error
         except sa.exc.DatabaseError as error:
+            if self.damage is not None:
+                raise damaged(self.damage) from error
             raise StoreVersion(
                 f"cannot open the database {self.path}: {error.orig}",
                 field="data",
@@ -112,6 +126,34 @@ class Database:
         """Close the pooled connections."""
         self.reader.dispose()
         self.writer.dispose()
+
+    def _note_damage(self, context: sa.engine.ExceptionContext) -> None:
+        if self.damage is None and primary_code(context.original_exception) in DAMAGED_CODES:
+            self.damage = f"the database {self.path} is damaged: {context.original_exception}"
+            log.critical("%s", self.damage)
+
+    def _explain(self, context: sa.engine.ExceptionContext) -> None:
+        """Let readers meet errors of ours where the file cannot be read."""
+        self._note_damage(context)
+        cause, code = context.original_exception, primary_code(context.original_exception)
+        if code in DAMAGED_CODES:
+            raise damaged(f"the database {self.path} is damaged: {cause}") from cause
+        if code in UNREADABLE_CODES:
+            raise LogFailure(
+                f"the database {self.path} could not be read: {cause}",
+                hint="look at the disk of the data directory, then start the server again",
+            ) from cause
+
+
+def primary_code(error: BaseException | None) -> int | None:
+    """Return SQLite's primary result code of a driver's error, None where it has none."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def damaged(cause: str) -> DatabaseDamaged:
+    """Return the error that says so, and what helps."""
+    return DatabaseDamaged(cause, field="data", hint=REPAIR_HINT)
 
 
 def _connect(path: Path, mode: str) -> Any:

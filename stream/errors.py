@@ -5,10 +5,12 @@
         ├── SettingsError           a setting is unknown, unreadable or out of range
         ├── DataDirectoryInUse      another process has the data directory
         ├── StoreVersion            the database was made by a newer version
+        ├── DatabaseDamaged         a page of the database is malformed; wants `anomalyai repair`
         ├── NotReady                starting, recovering, or stopped by a fault
         ├── Overloaded              the backlog is full; carries `retry_after_s`
         ├── LogFailure              the log could not be written; nothing was acknowledged
         ├── LogDamaged              an entry does not match its checksum
+        ├── RecordGone              the record was dropped by retention, or lost in a repair
         ├── UnknownFeed             no such feed
         ├── FeedName                not a feed name, or no room for another feed
         ├── UnknownAlert            no such alert
@@ -49,6 +51,12 @@ class StoreVersion(StreamError):
     code = "store_version"
 
 
+class DatabaseDamaged(StreamError):
+    """A page of the database is malformed: nothing can be relied on until `anomalyai repair` has run."""
+
+    code = "database_damaged"
+
+
 class NotReady(StreamError):
     """The runtime is starting, recovering or stopped; ask again after `retry_after_s`."""
 
@@ -79,6 +87,12 @@ class LogDamaged(StreamError):
     """A stored entry does not match its checksum."""
 
     code = "log_damaged"
+
+
+class RecordGone(StreamError):
+    """The record was there once: retention dropped it, or a repair could not save it."""
+
+    code = "record_gone"
 
 
 class UnknownFeed(StreamError):

@@ -15,14 +15,15 @@ import msgspec
 
 from anomalyai.alert import one_in, rfc3339
 from anomalyai.control import SchemaChange
-from anomalyai.errors import AnomalyAIError
+from anomalyai.errors import AnomalyAIError, StateError
 from anomalyai.explanation import Explanation, why_not
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
 from stream.engine import Engine
-from stream.errors import UnknownEvent
+from stream.errors import LogDamaged, UnknownEvent
 from stream.lane import Lane
-from stream.log import LogReader, StoredEntry
+from stream.log import LogItem, LogReader, StoredEntry
+from stream.loss import Losses
 from stream.store import Scores, Store
 
 PATIENCE_S = 30.0
@@ -33,9 +34,10 @@ log = logging.getLogger("anomalyai.stream")
 class Events:
     """Looks records up by feed and seq."""
 
-    def __init__(self, reader: LogReader, store: Store, engine: Engine) -> None:
+    def __init__(self, reader: LogReader, store: Store, losses: Losses, engine: Engine) -> None:
         self._reader = reader
         self._store = store
+        self._losses = losses
         self._engine = engine
 
     def describe(self, feed: str, seq: int) -> dict[str, Any]:
@@ -44,14 +46,17 @@ class Events:
         Raises
         ------
         UnknownEvent
-            The feed has no such record.
+            The feed never had such a record.
+        RecordGone, LogDamaged
+            It had, but the log no longer has it, or it cannot be read any more.
         """
         stored = self._reader.holding(feed, seq)
         if stored is None or stored.first_seq is None:
+            self._losses.require(feed, seq)
             raise UnknownEvent(
                 f"feed {feed!r} has no record {seq}, its last is {self._reader.last_seq(feed)}", field="seq"
             )
-        records = stored.decode(self._schema(stored)).records
+        records = self._decoded(stored).records
         assert records is not None
         i = seq - stored.first_seq
         record = records.record(i)
@@ -94,9 +99,13 @@ class Events:
             return None
         return {"as_of_seq": as_of_seq, **msgspec.structs.asdict(found)}
 
-    def _schema(self, stored: StoredEntry) -> FeedSchema:
+    def _decoded(self, stored: StoredEntry) -> LogItem:
         change = self._reader.last_control(stored.feed, "schema", stored.entry)
-        return change.schema if isinstance(change, SchemaChange) else FeedSchema()
+        schema = change.schema if isinstance(change, SchemaChange) else FeedSchema()
+        try:
+            return stored.decode(schema)
+        except StateError as error:  # a sound body under a schema that is not its own: that one is damaged
+            raise LogDamaged(error.message, hint=error.hint) from error
 
     def _why_not(self, feed: str, stored: StoredEntry, scores: Scores | None, i: int) -> str | None:
         if scores is None:

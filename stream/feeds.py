@@ -6,20 +6,24 @@ a new feed is taken, so that two first bodies cannot both begin it; each feed th
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from concurrent.futures import Future
 
 from anomalyai.control import SchemaChange
+from anomalyai.errors import AnomalyAIError
 from anomalyai.intake import Intake, IntakeLimits
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
 from stream.admission import Body, FeedAdmission, Shared
 from stream.dedup import Counts
-from stream.errors import FeedName, LogDamaged, UnknownFeed
+from stream.errors import FeedName, UnknownFeed
 from stream.log import LogReader
 from stream.policy import Policy
 from stream.recall import PendingAnswer
+
+log = logging.getLogger("anomalyai.stream")
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -126,6 +130,7 @@ class Feeds:
         return FeedAdmission(feed, intake, self._shared)
 
     def _restored(self, feed: str, counts: Counts) -> FeedAdmission:
+        damaged = self._reader.damaged_control(feed, "schema")
         change = self._reader.last_control(feed, "schema")
         schema = change.schema if isinstance(change, SchemaChange) else FeedSchema()
         last_seq = self._reader.last_seq(feed)
@@ -147,18 +152,24 @@ class Feeds:
             last_arrival_s=self._reader.last_arrival_s(feed),
             counts=counts,
             producers=producers,
+            damaged=damaged,
         )
 
     def _batches(self, feed: str) -> list[RecordBatch]:
-        """Return a feed's batches from the beginning, each under its schema; few while it is not settled."""
+        """Return a feed's batches from the beginning, each under its schema; few while it is not settled.
+
+        What cannot be read any more is left out: kinds are then settled by the rest.
+        """
         schema = FeedSchema()
         batches: list[RecordBatch] = []
         for stored in self._reader.read(feed, after=0):
-            item = stored.decode(schema)
+            try:
+                item = stored.decode(schema)
+            except AnomalyAIError as error:
+                log.error("feed %s: entry %d is left out: %s", feed, stored.entry, error)
+                continue
             if item.records is not None:
                 batches.append(item.records)
             elif isinstance(item.control, SchemaChange):
                 schema = item.control.schema
-        if sum(batch.n for batch in batches) != self._reader.last_seq(feed):
-            raise LogDamaged(f"the log of feed {feed!r} does not hold all its records", field="feed")
         return batches

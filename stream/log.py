@@ -4,6 +4,14 @@
 What was appended is handed to `on_appended` in log order, already decoded, before the future resolves.
 `LogReader` reads entries back and checks each body's CRC-32.
 
+What an ack promises is `log.durability`. `fsync` (the default): the group's pages and its COMMIT are in the
+write-ahead file and `fdatasync` of it has returned, so a killed process, a crashed system and a power cut
+lose nothing that was acknowledged, as far as the disk keeps what it says that it has. `os`: the operating
+system has them; a killed process loses nothing, a crashed system or a power cut may take the newest acks, in
+order from the end, never one from the middle, and the file stays sound. A checkpoint into the main file is
+synced under both. An fsync that fails is not tried again, since what it lost cannot be told: the writer
+refuses everything until a restart, which reads back what is there.
+
 If an append of a feed fails, every later one that was numbered after it fails too (its epoch is over), so
 that a feed never has a gap. Locks: none; `append` runs on the caller's thread, the rest on the writer's, and
 the epoch of a feed is written by the writer alone.
@@ -11,6 +19,7 @@ the epoch of a feed is written by the writer alone.
 
 from __future__ import annotations
 
+import logging
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +41,8 @@ from stream.writer import Work, Writer
 RECORDS = "records"
 READ_ROWS = 64
 READ_BYTES = 16 * 1024 * 1024
+
+log = logging.getLogger("anomalyai.stream")
 
 
 class LogItem(msgspec.Struct, frozen=True, gc=False):
@@ -190,31 +201,49 @@ class StoredEntry(msgspec.Struct, frozen=True, gc=False):
         LogDamaged
             The body does not match its checksum, or is no control entry that this version knows.
         """
-        found = zlib.crc32(self.body)
-        if found != self.crc:
-            raise LogDamaged(
-                f"entry {self.entry} of feed {self.feed!r} has checksum {found}, expected {self.crc}",
-                hint="the database file is damaged; restore it from a copy",
-            )
         payload: RecordBatch | ControlEntry
         if self.kind == RECORDS:
             assert self.first_seq is not None
+            body = self.sound_body()
             codec = cast(Codec, self.codec)
-            payload = RecordBatch.from_log(schema, codec, self.body, self.first_seq, self.arrival)
+            payload = RecordBatch.from_log(schema, codec, body, self.first_seq, self.arrival)
         else:
             payload = self.control()
         return LogItem(self.entry, self.feed, self.first_seq, self.n, self.arrival, len(self.body), payload)
 
-    def control(self) -> ControlEntry:
-        """Decode the body of a control entry.
+    @property
+    def sound(self) -> bool:
+        """Whether the body is the one that was appended."""
+        return zlib.crc32(self.body) == self.crc
+
+    def sound_body(self) -> bytes:
+        """Return the body as it was appended.
 
         Raises
         ------
         LogDamaged
-            It is none that this version knows.
+            It does not match its checksum.
         """
+        found = zlib.crc32(self.body)
+        if found != self.crc:
+            raise LogDamaged(
+                f"entry {self.entry} of feed {self.feed!r} has checksum {found}, expected {self.crc}: "
+                f"{_held(self)} cannot be read any more",
+                hint="look at the disk of the data directory; the rest of the feed is not concerned",
+            )
+        return self.body
+
+    def control(self) -> ControlEntry:
+        """Check and decode the body of a control entry.
+
+        Raises
+        ------
+        LogDamaged
+            It does not match its checksum, or is none that this version knows.
+        """
+        body = self.sound_body()
         try:
-            return cast(ControlEntry, msgspec.json.decode(self.body, type=ControlEntry))
+            return cast(ControlEntry, msgspec.json.decode(body, type=ControlEntry))
         except msgspec.DecodeError as error:
             raise LogDamaged(
                 f"entry {self.entry} of feed {self.feed!r}, kind {self.kind!r}, cannot be read: {error}",
@@ -245,20 +274,26 @@ class LogReader:
         return found if found is not None and seq < (found.first_seq or 0) + found.n else None
 
     def last_control(self, feed: str, kind: str, upto: int | None = None) -> ControlEntry | None:
-        """Return the feed's newest control entry of a kind, not after entry `upto` (the end where None)."""
-        column = tables.entry.c
-        statement = _SELECT.where(column.feed == feed, sa.text("kind <> 'records'"), column.kind == kind)
-        if upto is not None:
-            statement = statement.where(column.entry <= upto)
-        found = self._one(statement.order_by(column.entry.desc()).limit(1))
-        return found.control() if found is not None else None
+        """Return the feed's newest control entry of a kind, not after entry `upto` (the end where None).
+
+        One that does not match its checksum is passed over for the one before it.
+        """
+        while (found := self._newest(feed, kind, upto)) is not None:
+            if found.sound:
+                return found.control()
+            log.error("feed %s: the %s entry %d is damaged and passed over", feed, kind, found.entry)
+            upto = found.entry - 1
+        return None
+
+    def damaged_control(self, feed: str, kind: str) -> int | None:
+        """Return the feed's newest control entry of a kind where that is damaged, None where it is sound."""
+        found = self._newest(feed, kind, None)
+        return None if found is None or found.sound else found.entry
 
     def last_seq(self, feed: str) -> int:
-        """Return the number of the feed's last record, 0 where there is none."""
-        column = tables.entry.c
-        statement = _SELECT.where(column.feed == feed, column.first_seq.is_not(None))
-        found = self._one(statement.order_by(column.first_seq.desc()).limit(1))
-        return 0 if found is None else (found.first_seq or 0) + found.n - 1
+        """Return the highest number that a record of the feed ever had, 0 where there was none."""
+        with self._database.reader.connect() as connection:
+            return int(connection.execute(_LAST_SEQ, {"feed": feed}).scalar_one())
 
     def last_entry(self, feed: str) -> int:
         """Return the number of the feed's last entry, 0 where there is none."""
@@ -275,6 +310,13 @@ class LogReader:
         with self._database.reader.connect() as connection:
             found = connection.execute(statement).scalar()
         return -math.inf if found is None else float(found)
+
+    def _newest(self, feed: str, kind: str, upto: int | None) -> StoredEntry | None:
+        column = tables.entry.c
+        statement = _SELECT.where(column.feed == feed, sa.text("kind <> 'records'"), column.kind == kind)
+        if upto is not None:
+            statement = statement.where(column.entry <= upto)
+        return self._one(statement.order_by(column.entry.desc()).limit(1))
 
     def _page(self, statement: sa.Select[Any]) -> list[StoredEntry]:
         """Return the first entries of a selection, as many as fit in memory well."""
@@ -294,8 +336,31 @@ class LogReader:
         return None if row is None else StoredEntry(*row)
 
 
+def _last_seq() -> sa.Select[Any]:
+    """Return the selection of a feed's highest number: what a repair did not find again had numbers too."""
+    column = tables.entry.c
+    feed: sa.BindParameter[str] = sa.bindparam("feed")
+    newest = sa.select(column.first_seq + column.n - 1).where(
+        column.feed == feed, column.first_seq.is_not(None)
+    )
+    parts = (
+        newest.order_by(column.first_seq.desc()).limit(1),
+        sa.select(tables.position.c.seq).where(tables.position.c.feed == feed),
+        sa.select(sa.func.max(tables.hole.c.last_seq)).where(tables.hole.c.feed == feed),
+    )
+    return sa.select(sa.func.max(*(sa.func.coalesce(part.scalar_subquery(), 0) for part in parts)))
+
+
 _INSERT = sa.insert(tables.entry)
+_LAST_SEQ = _last_seq()
 _SELECT = sa.select(*(tables.entry.c[name] for name in StoredEntry.__struct_fields__))
+
+
+def _held(stored: StoredEntry) -> str:
+    """Return what an entry holds, in words."""
+    if stored.first_seq is None:
+        return f"its control entry ({stored.kind})"
+    return f"its records {stored.first_seq} to {stored.first_seq + stored.n - 1}"
 
 
 def _row(entry: Entry, shared: dict[str, Any]) -> dict[str, Any]:

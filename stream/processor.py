@@ -15,7 +15,7 @@ from stream import settings
 from stream.backlog import Backlog
 from stream.clock import Clock
 from stream.coalesce import joined, may_join
-from stream.errors import LogFailure
+from stream.errors import LogDamaged, LogFailure
 from stream.hub import Hub
 from stream.lane import Lane
 from stream.log import LogItem, LogReader, StoredEntry
@@ -242,8 +242,7 @@ class Processor:
 
     def _advance_singly(self, lane: Lane, items: list[LogItem]) -> None:
         """Begin again before some entries that failed together, so that only the bad one is set aside."""
-        limit = self._parts.settings.max_batch_records
-        lane.shard = self._parts.recovery.rebuild(lane.feed, items[0].entry - 1, lane.skipped, limit)
+        self._rebuild(lane, items[0].entry - 1)
         for item in items:
             self._advance(lane, [item])
 
@@ -268,27 +267,38 @@ class Processor:
 
     def _set_aside(self, lane: Lane, source: LogItem | StoredEntry, error: Exception) -> None:
         """Put an entry into the dead letters, with what came before it, and rebuild the state without it."""
-        log.error(
-            "feed %s: entry %d (%d records from %s on) made the pipeline fail and is set aside",
-            lane.feed,
-            source.entry,
-            source.n,
-            source.first_seq,
-            exc_info=error,
-        )
-        text = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
-        self.dead_letters += 1
-        lane.skipped[source.entry] = text
-        limit = self._parts.settings.max_batch_records
-        lane.shard = self._parts.recovery.rebuild(lane.feed, source.entry, lane.skipped, limit)
-        now_s = self._parts.clock.now_s()
-        self._results.dead(lane.feed, source.entry, source.first_seq, source.n, text, now_s)
+        self._note_dead(lane, source, error)
+        self._rebuild(lane, source.entry)
         if source.entry > lane.committed_entry:
             self._results.done(lane.feed, source.entry, lane.shard.seq)
         self.launch()
         self.land()
         if not self.abandoned:
             self._save(lane)  # so that the next rebuild is short
+
+    def _rebuild(self, lane: Lane, upto: int) -> None:
+        """Begin a feed again after an entry; what can no longer be read on the way is set aside too."""
+        limit = self._parts.settings.max_batch_records
+        lane.shard = self._parts.recovery.rebuild(
+            lane.feed, upto, lane.skipped, limit, lambda stored, error: self._note_dead(lane, stored, error)
+        )
+
+    def _note_dead(self, lane: Lane, source: LogItem | StoredEntry, error: Exception) -> None:
+        """Put an entry into the dead letters: every replay passes over it."""
+        log.error(
+            "feed %s: entry %d (%d records from %s on) %s and is set aside",
+            lane.feed,
+            source.entry,
+            source.n,
+            source.first_seq,
+            "is damaged" if isinstance(error, LogDamaged) else "made the pipeline fail",
+            exc_info=error,
+        )
+        text = f"{type(error).__name__}: {error}"[:ERROR_CHARS]
+        self.dead_letters += 1
+        lane.skipped[source.entry] = text
+        now_s = self._parts.clock.now_s()
+        self._results.dead(lane.feed, source.entry, source.first_seq, source.n, text, now_s)
 
     def _publish(self, results: Results) -> None:
         clock = self._parts.clock

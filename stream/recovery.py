@@ -1,18 +1,22 @@
 """Bringing a feed's state back: the newest good snapshot, then the log from there.
 
 State is a function of the log, less the entries that were set aside, so what comes back is what was there.
-Single-threaded: only the engine calls it.
+An entry that can no longer be read is set aside too. Where no snapshot is good and retention has dropped the
+beginning of the log, what the feed had learnt cannot be had again: it begins anew with what is kept, and says
+so. Single-threaded: only the engine calls it.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 
 from anomalyai.errors import AnomalyAIError
 from anomalyai.scored import ScoredBatch
-from stream.log import LogReader
+from stream.log import LogReader, StoredEntry
+from stream.loss import Losses
 from stream.models import Models
 from stream.shard import Shard
 from stream.snapshot import Snapshots
@@ -27,14 +31,20 @@ log = logging.getLogger("anomalyai.stream")
 class Recovery:
     """Reads snapshots and the log of one data directory."""
 
-    def __init__(self, reader: LogReader, store: Store, snapshots: Snapshots, models: Models) -> None:
+    def __init__(
+        self, reader: LogReader, store: Store, losses: Losses, snapshots: Snapshots, models: Models
+    ) -> None:
         self._reader = reader
         self._store = store
+        self._losses = losses
         self._snapshots = snapshots
         self._models = models
 
     def restore(self, feed: str, upto: int) -> Shard:
-        """Return the shard of the newest snapshot not after entry `upto`, or a new one."""
+        """Return the shard of the newest snapshot not after entry `upto`, or a new one.
+
+        `Shard.note` says so where a new one does not come to what was there.
+        """
         for snapshot in self._snapshots.usable(feed, upto):
             try:
                 return Shard.restored(feed, self._models, snapshot)
@@ -42,16 +52,40 @@ class Recovery:
                 log.warning(
                     "feed %s: the snapshot of entry %d is passed over: %s", feed, snapshot.entry, error
                 )
-        return Shard(feed, self._models)
+        shard = Shard(feed, self._models)
+        cut = self._losses.cut(feed)
+        if cut.entry:
+            shard.note = (
+                f"no snapshot could be read and records up to {cut.seq} are no longer kept: what the "
+                f"feed had learnt from them is lost, it began anew with record {cut.seq + 1}"
+            )
+            log.error("feed %s: %s", feed, shard.note)
+        return shard
 
-    def rebuild(self, feed: str, upto: int, skipped: dict[int, str], slice_records: int) -> Shard:
-        """Return the shard as it is after entry `upto`, whatever became of the one before."""
+    def rebuild(
+        self,
+        feed: str,
+        upto: int,
+        skipped: dict[int, str],
+        slice_records: int,
+        on_unreadable: Callable[[StoredEntry, AnomalyAIError], None],
+    ) -> Shard:
+        """Return the shard as it is after entry `upto`, whatever became of the one before.
+
+        `on_unreadable` is told of every entry that can no longer be read; it is left out.
+        """
         shard = self.restore(feed, upto)
         for stored in self._reader.read(feed, shard.entry, upto):
             if stored.entry in skipped:
                 shard.skip(stored.entry, stored.first_seq, stored.n)
                 continue
-            for _ in shard.take(stored.decode(shard.pipeline.schema), slice_records):
+            try:
+                item = stored.decode(shard.pipeline.schema)
+            except AnomalyAIError as error:
+                on_unreadable(stored, error)
+                shard.skip(stored.entry, stored.first_seq, stored.n)
+                continue
+            for _ in shard.take(item, slice_records):
                 pass
         return shard
 

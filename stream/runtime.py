@@ -16,7 +16,7 @@ from anomalyai.schema import FeedSchema
 from stream.admission import Body, Shared
 from stream.backlog import Backlog
 from stream.clock import Clock, SystemClock
-from stream.database import Database
+from stream.database import Database, damaged
 from stream.dedup import MAX_BATCH, Ack, Key, Memory
 from stream.engine import Engine
 from stream.errors import BatchConflict, NotReady, Overloaded, UnknownAlert
@@ -25,6 +25,7 @@ from stream.feeds import Feeds, require_name
 from stream.hub import Hub, Subscription
 from stream.lock import DataDirectoryLock
 from stream.log import Log, LogReader
+from stream.loss import Losses
 from stream.models import Models
 from stream.policy import Policies
 from stream.prediction import Predictions
@@ -58,6 +59,7 @@ class Runtime:
         self._database.migrate()
         self._store = Store(self._database)
         self._reader = LogReader(self._database)
+        self._losses = Losses(self._database)
         self._writer = Writer(self._database)
         self._hub = Hub()
         self._backlog = Backlog(settings.engine.max_backlog_records, settings.engine.max_backlog_bytes)
@@ -68,9 +70,11 @@ class Runtime:
         self._training = Training(
             data / "training", data / "models", settings.training, clock, self._swaps.report
         )
-        self._status = Status(self._feeds, self._training, self._hub, self.models, self._backlog, clock)
+        self._status = Status(
+            self._feeds, self._losses, self._training, self._hub, self.models, self._backlog, clock
+        )
         self._engine = self._made_engine(clock)
-        self._events = Events(self._reader, self._store, self._engine)
+        self._events = Events(self._reader, self._store, self._losses, self._engine)
         self._predictions = Predictions(
             self._feeds, self._engine, self._models, clock, settings.server.max_body_bytes
         )
@@ -90,6 +94,8 @@ class Runtime:
             Another process has it.
         StoreVersion
             A newer version of the program wrote it.
+        DatabaseDamaged
+            It wants `anomalyai repair`.
         """
         held = lock or DataDirectoryLock.acquire(settings.data_path)
         opened = False
@@ -108,10 +114,14 @@ class Runtime:
         ------
         NotReady
             The engine failed; `hint` says why.
+        DatabaseDamaged
+            The database is; the runtime stays open and not ready.
         """
         self._started = True
         self._engine.start()
         self._engine.join(None)
+        if self._database.damage is not None:
+            raise damaged(self._database.damage)
         if self._engine.fault is not None:
             raise NotReady("the engine could not start", hint=self._engine.fault)
 
@@ -128,7 +138,8 @@ class Runtime:
 
     def causes(self) -> list[str]:
         """Return why records are not taken; empty when they are."""
-        return self._engine.causes() if self._started else ["the runtime is not started"]
+        causes = self._engine.causes() if self._started else ["the runtime is not started"]
+        return causes if self._database.damage is None else [str(damaged(self._database.damage)), *causes]
 
     def feeds(self) -> list[dict[str, Any]]:
         """Return the description of every feed, by name."""
@@ -262,8 +273,8 @@ class Runtime:
 
         Raises
         ------
-        UnknownFeed, UnknownEvent
-            There is no such feed or record.
+        UnknownFeed, UnknownEvent, RecordGone, LogDamaged
+            There is no such feed or record, or not any more.
         """
         self._feeds.get(feed)
         return self._events.describe(feed, seq)
@@ -325,7 +336,7 @@ class Runtime:
             reader=self._reader,
             store=self._store,
             snapshots=snapshots,
-            recovery=Recovery(self._reader, self._store, snapshots, self._models),
+            recovery=Recovery(self._reader, self._store, self._losses, snapshots, self._models),
             training=self._training,
             hub=self._hub,
             backlog=self._backlog,

@@ -29,6 +29,7 @@ class Shard:
         self.entry = 0
         self.seq = 0
         self.refused_model: str | None = None
+        self.note: str | None = None
         self._models = models
 
     @classmethod

@@ -14,9 +14,12 @@ from stream.clock import Clock
 from stream.engine import Engine
 from stream.feeds import Feeds
 from stream.hub import Hub
+from stream.lane import Lane
+from stream.loss import Losses
 from stream.training import Training
 
 SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity", "late", "too_late", "future")
+SHOWN_DEAD = 5
 UNSCORED: dict[str, Any] = {
     "maturity": "warming_up",
     "budget": None,
@@ -31,9 +34,17 @@ class Status:
     """Puts together what admission, engine, training and hub know of a feed."""
 
     def __init__(
-        self, feeds: Feeds, training: Training, hub: Hub, models: ModelStore, backlog: Backlog, clock: Clock
+        self,
+        feeds: Feeds,
+        losses: Losses,
+        training: Training,
+        hub: Hub,
+        models: ModelStore,
+        backlog: Backlog,
+        clock: Clock,
     ) -> None:
         self._feeds = feeds
+        self._losses = losses
         self._training = training
         self._hub = hub
         self._models = models
@@ -60,6 +71,17 @@ class Status:
             "refused_model": lane.shard.refused_model if lane is not None else None,
             "training": msgspec.to_builtins(job) if job is not None else None,
             "dead_letters": len(lane.skipped) if lane is not None else 0,
+            **self._log(admission, lane),
+        }
+
+    def _log(self, admission: FeedAdmission, lane: Lane | None) -> dict[str, Any]:
+        """Return what the log of a feed has and has not, and what has to be said of it."""
+        notes = [admission.note, lane.shard.note if lane is not None else None]
+        set_aside = list(lane.skipped.items())[-SHOWN_DEAD:] if lane is not None else []
+        return {
+            **self._losses.describe(admission.feed),
+            "set_aside": [{"entry": entry, "error": error} for entry, error in set_aside],
+            "notes": [note for note in notes if note],
         }
 
     def tick(self, engine: Engine) -> None:

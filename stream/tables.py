@@ -41,7 +41,28 @@ entry = Table(
     Index("entry_by_seq", "feed", "first_seq"),
     Index("entry_control", "feed", "entry", sqlite_where=text("kind <> 'records'")),
 )
-"""The log: one row per admitted run of records or control entry, never changed."""
+"""The log: one row per admitted run of records or control entry, never changed but in how it is packed."""
+
+cut = Table(
+    "cut",
+    metadata,
+    Column("feed", Text, primary_key=True),
+    Column("entry", _Count, nullable=False),
+    Column("seq", _Count, nullable=False),
+    Column("records", _Count, nullable=False),  # dropped in all
+)
+"""How far retention has dropped a feed's records: up to this entry and seq."""
+
+hole = Table(
+    "hole",
+    metadata,
+    Column("feed", Text, nullable=False),
+    Column("first_seq", _Count, nullable=False),
+    Column("last_seq", _Count, nullable=False),
+    PrimaryKeyConstraint("feed", "first_seq"),
+    sqlite_with_rowid=False,
+)
+"""Records that a repair did not find again; their numbers stay used."""
 
 identity = Table("identity", metadata, Column("id", Text, primary_key=True))
 """One row: the name of this log, so that a snapshot of another one is not taken for its own."""

@@ -58,6 +58,7 @@ class ManualClock:
         """Set the calendar back, as when a machine's clock is corrected; the stopwatch goes on as it was."""
         self._now_s -= seconds
 
+
 class MemoryLog:
     """One feed's log without a disk: entries in order, read as `stream.log.LogReader` reads them."""
 

@@ -45,7 +45,13 @@ class Transaction:
             self._connection.execute(statement, values)
 
 
-_LAST = sa.select(sa.func.max(tables.entry.c.entry))
+_LAST = sa.select(
+    sa.func.max(
+        sa.select(sa.func.coalesce(sa.func.max(tables.entry.c.entry), 0)).scalar_subquery(),
+        # where a repair lost the end of the log, numbers that results were committed under stay used
+        sa.select(sa.func.coalesce(sa.func.max(tables.position.c.entry), 0)).scalar_subquery(),
+    )
+)
 
 Statements = Callable[[Transaction], None]
 """What belongs in a transaction besides a unit's own rows."""

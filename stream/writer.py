@@ -20,7 +20,7 @@ from collections import deque
 
 import sqlalchemy as sa
 
-from stream.database import Database
+from stream.database import DAMAGED_CODES, REPAIR_HINT, Database, primary_code
 from stream.errors import LogFailure, StreamError
 from stream.transaction import Transaction
 
@@ -144,15 +144,14 @@ def _transact(connection: sa.Connection, group: list[Work]) -> LogFailure | None
     except (sa.exc.SQLAlchemyError, StreamError) as error:
         connection.rollback()
         cause = getattr(error, "orig", None) or error
-        failure = LogFailure(
-            f"the log could not be written: {cause}",
-            hint="nothing was kept; look at the disk of the data directory, then send it again",
-        )
+        hint = "nothing was kept; look at the disk of the data directory, then send it again"
+        if primary_code(cause) in DAMAGED_CODES:
+            hint = f"nothing was kept; {REPAIR_HINT}"
+        failure = LogFailure(f"the log could not be written: {cause}", hint=hint)
         failure.__cause__ = error
         return failure
     return None
 
 
 def _is_fatal(error: LogFailure) -> bool:
-    code = getattr(getattr(error.__cause__, "orig", None), "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _FATAL_CODES
+    return primary_code(getattr(error.__cause__, "orig", None)) in _FATAL_CODES

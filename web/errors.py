@@ -30,12 +30,14 @@ from anomalyai.errors import (
 )
 from stream.errors import (
     BatchConflict,
+    DatabaseDamaged,
     FeedName,
     LogDamaged,
     LogFailure,
     NoModel,
     NotReady,
     Overloaded,
+    RecordGone,
     Superseded,
     UnknownAlert,
     UnknownEvent,
@@ -65,7 +67,9 @@ STATUS: tuple[tuple[type[AnomalyAIError], int], ...] = (
     (Overloaded, 429),
     (NotReady, 503),
     (LogFailure, 503),
-    (LogDamaged, 500),
+    (DatabaseDamaged, 503),
+    (LogDamaged, 410),
+    (RecordGone, 410),
     (ModelError, 409),
     (StateError, 409),
 )

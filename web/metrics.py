@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from web.sockets import Places
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-FEED_COUNTERS = ("accepted", "rejected", "shed", "alerts", "late", "too_late", "future")
+FEED_COUNTERS = (
+    "accepted",
+    "rejected",
+    "shed",
+    "alerts",
+    "late",
+    "too_late",
+    "future",
+    "dead_letters",
+    "dropped",
+    "lost",
+)
 
 
 class Metrics:

@@ -3,7 +3,7 @@
 Life of a worker: the master forks it; it opens the runtime and begins to answer at once (`/readyz` says what
 it waits for); a starter thread recovers, compiles and then announces that it is ready; SIGTERM, SIGINT or the
 death of the master set the stop event, sockets close with 1001, requests under way are answered, the engine
-drains, the process exits.
+drains, the process exits. Where the database is damaged it stays up and not ready, and says so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from anomalyai.errors import AnomalyAIError
+from stream.errors import DatabaseDamaged
 from web.answer import HTTP_CODES, error_body
+from web.standby import Standby
 
 if TYPE_CHECKING:
     from stream.runtime import Runtime
@@ -52,45 +54,62 @@ def _is_no_stall(record: logging.LogRecord) -> bool:
 class EngineWorker(ThreadWorker):  # type: ignore[misc]
     """A gthread worker that owns the runtime. Signals arrive in its main thread, requests run in its pool."""
 
-    runtime: Runtime
+    runtime: Runtime | None = None
     stop: threading.Event
     failed = False
 
     def load_wsgi(self) -> None:
-        """Open the runtime and build the application; a fault of ours ends the boot with its message."""
+        """Open the runtime and build the application; a fault of ours ends the boot with its message.
+
+        A damaged database does not: the server stands by, not ready, and tells who asks what helps.
+        """
         server = cast("Server", self.app)
         self.log.error_log.addFilter(_is_no_stall)
         self.stop = threading.Event()
         self.cfg.set("graceful_timeout", REQUESTS_S)  # the master's own is longer: it covers the engine too
+        self._starter = threading.Thread(target=self._start, name="starter", daemon=True)
         try:
             self.runtime, self.wsgi = server.open(self.stop)
+        except DatabaseDamaged as error:
+            self.wsgi = Standby(error)
+            self._stand_by(error)
         except AnomalyAIError as error:
             print(f"Error: {error}", file=sys.stderr, flush=True)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        self._starter = threading.Thread(target=self._start, name="starter", daemon=True)
 
     def run(self) -> None:
         """Serve until stopped, then drain the engine."""
-        self._starter.start()
+        if self.runtime is not None:
+            self._starter.start()
         try:
             super().run()
         finally:
             self.stop.set()
-            self._starter.join(ENGINE_S / 2)
-            self.runtime.stop(ENGINE_S / 2)
+            if self.runtime is not None:
+                self._starter.join(ENGINE_S / 2)
+                self.runtime.stop(ENGINE_S / 2)
         if self.failed:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def _start(self) -> None:
+        assert self.runtime is not None
         started = False
         try:
             cast("Server", self.app).start(self.runtime, self.stop)
             started = True
+        except DatabaseDamaged as error:
+            started = True  # and not ready: the runtime's causes say why
+            self._stand_by(error)
         except AnomalyAIError as error:
             print(f"Error: {error}", file=sys.stderr, flush=True)
         finally:
             if not started:
                 self._fail()
+
+    def _stand_by(self, error: DatabaseDamaged) -> None:
+        url = cast("Server", self.app).url
+        print(f"Error: {error}", file=sys.stderr)
+        print(f"Not ready, answering on {url}", file=sys.stderr, flush=True)
 
     def _fail(self) -> None:
         self.failed = True

@@ -11,8 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from stream.database import Database
-from stream.errors import StoreVersion
+from stream.database import PAGE_BYTES, Database
+from stream.errors import DatabaseDamaged, StoreVersion
 from stream.tables import metadata
 
 
@@ -60,13 +60,41 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StoreVersion, match="9999") as caught:
         database.migrate()
-    assert "0001" in str(caught.value.hint)
+    assert "versions up to 0" in str(caught.value.hint)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "anomalyai.db").write_bytes(b"no database " * 1000)
-    with pytest.raises(StoreVersion, match="not a database"):
-        Database(tmp_path).migrate()
+    database = Database(tmp_path)
+    with pytest.raises(DatabaseDamaged, match="not a database") as caught:
+        database.migrate()
+    assert "anomalyai repair" in str(caught.value.hint)
+    assert "not a database" in str(database.damage)
+
+
+def test_a_malformed_page_is_noticed_by_whoever_reads_it_first(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    database.migrate()
+    with database.writer.begin() as connection:
+        connection.execute(metadata.tables["position"].insert(), {"feed": "a", "entry": 7, "seq": 9})
+        root = connection.exec_driver_sql(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'position'"
+        ).scalar_one()
+    with database.writer.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    spoil_page(database.path, root)
+    with database.reader.connect() as connection, pytest.raises(DatabaseDamaged, match="malformed"):
+        connection.execute(sa.select(metadata.tables["position"])).all()
+    assert "malformed" in str(database.damage)
+
+
+def spoil_page(path: Path, page: int) -> None:
+    """Overwrite a page of a database that nobody has open."""
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE_BYTES)
+        file.write(b"\xa5" * PAGE_BYTES)
 
 
 def test_a_migration_that_breaks_off_leaves_nothing_behind(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from concurrent.futures import Future
 from typing import Any
 
@@ -159,7 +160,8 @@ def test_an_unknown_control_entry_is_named(running_log: RunningLog) -> None:
     running_log.stop()
     body = b'{"type":"antigravity"}'
     with running_log.database.writer.begin() as connection:
-        connection.execute(tables.entry.update().values(body=body, kind="antigravity"))
+        values = {"body": body, "crc": zlib.crc32(body), "kind": "antigravity"}
+        connection.execute(tables.entry.update().values(**values))
     with pytest.raises(LogDamaged, match=f"entry {entry} .*antigravity"):
         running_log.reader.last_control("f", "antigravity")
 
