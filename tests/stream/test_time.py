@@ -58,8 +58,7 @@ def test_a_clock_that_is_set_back_and_forward_breaks_nothing(tmp_path: Path) -> 
             runtime.post("f", timeless(first + 40 * k, 40), None)
             clock.advance(pause_s)
             drain(runtime)
-            assert runtime._engine.lag_s() >= 0.0
-            assert runtime.feed("f")["lag"]["s"] == 0.0
+            assert runtime.feed("f")["lag"]["s"] == 0.0  # never negative
 
     with running(tmp_path, clock, snapshot_every_s=30.0) as runtime:
         post(runtime, 15)
