@@ -63,9 +63,8 @@ class ServerProcess:
     environ: dict[str, str] = field(default_factory=dict)
     start_s: float = 0.0
 
-    def start(self) -> ServerProcess:
-        """Start it and wait until it says where it listens."""
-        began = time.monotonic()
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
         self.stderr_path = self.data.parent / f"{self.data.name}.stderr"
         options = ["--port", str(self.port), "--data", str(self.data)]
         tied = [sys.executable, "-m", "web.tether", str(os.getpid())]  # gone even if the tests are killed
@@ -78,6 +77,11 @@ class ServerProcess:
                 env={**os.environ, **self.environ},
                 start_new_session=True,
             )
+
+    def start(self) -> ServerProcess:
+        """Start it and wait until it says where it listens."""
+        began = time.monotonic()
+        self.launch()
         line = self.read_line(START_S)
         assert line.startswith("Listening on http://"), (line, self.stderr())
         self.url = line.removeprefix("Listening on ").strip()
@@ -121,6 +125,8 @@ class ServerProcess:
         except ProcessLookupError:
             return
         self.process.wait(STOP_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def request(
         self,

@@ -12,9 +12,12 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
+from anomalyai.control import SchemaChange
+from anomalyai.schema import FeedSchema
 from stream import tables
 from stream.clock import Clock
 from stream.database import Database
+from stream.log import LogReader
 from stream.runtime import Runtime
 from stream.settings import Engine, Settings
 
@@ -102,6 +105,20 @@ def outcome(data: Path, feed: str = "f") -> Outcome:
         position=rows(tables.position, "entry", "seq")[0],
         dead_letters=[row[0] for row in rows(tables.dead_letter, "entry")],
     )
+    database.close()
+    return found
+
+
+def stored_records(data: Path, feed: str = "f") -> list[dict[str, Any]]:
+    """Read all records of a feed back from the log of a data directory that no runtime has."""
+    database, schema, found = Database(data), FeedSchema(), list[dict[str, Any]]()
+    for stored in LogReader(database).read(feed, after=0):
+        item = stored.decode(schema)
+        if isinstance(item.control, SchemaChange):
+            schema = item.control.schema
+        elif item.records is not None:
+            assert item.first_seq == len(found) + 1, "a gap"
+            found += [item.records.record(i) for i in range(item.n)]
     database.close()
     return found
 
