@@ -29,7 +29,7 @@ demo: $(RUN)
 	$(BIN)/anomalyai demo $(ARGS)
 
 test: lint browser
-	$(BIN)/python -m pytest --cov=anomalyai --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov=anomalyai --cov-report=term $(ARGS)
 
 lint: $(TEST)
 	$(BIN)/ruff check .
