@@ -1,4 +1,4 @@
-"""kill -9 of the server under load: nothing acknowledged is lost, nothing is there twice, alerts are equal."""
+"""kill -9 of the server under load: nothing acknowledged is lost or doubled, alerts are those of one run."""
 
 from __future__ import annotations
 
