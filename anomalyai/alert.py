@@ -52,6 +52,36 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 1
 
 
+class Amendment(msgspec.Struct, frozen=True):
+    """What a verdict does to the alert `id`: it is its `status`, or, None, the score of an open one moves.
+
+    `shift` is added to the score; `threshold` is what a severity is graded against by now.
+    """
+
+    id: str
+    status: Status | None
+    shift: float = 0.0
+    threshold: float = 0.0
+
+
+def amended(alert: Alert, change: Amendment) -> Alert | None:
+    """Return the alert after a change, as its next revision; None where it stays as it is."""
+    if change.status is not None:
+        if alert.status == change.status:
+            return None
+        return msgspec.structs.replace(alert, status=change.status, revision=alert.revision + 1)
+    score = max(alert.score + change.shift, 0.0)
+    if alert.status != "open" or score == alert.score:
+        return None
+    return msgspec.structs.replace(
+        alert,
+        score=score,
+        one_in=one_in(score),
+        severity=severity_of(score, change.threshold),
+        revision=alert.revision + 1,
+    )
+
+
 def severity_of(score: float, threshold: float) -> Severity:
     """Grade an alert by how many powers of ten it is rarer than the threshold that flagged it.
 

@@ -38,12 +38,16 @@ class Verdict(msgspec.Struct, frozen=True, tag="verdict"):
     """Somebody judged record `seq`, which `record` is a copy of, so that no log has to be read again.
 
     `real`: an anomaly, never to be learnt; `false_alarm`: it is normal, and what is like it; `new_normal`: so
-    is all that is held back and like it; `unsure` changes nothing.
+    is all that is held back and like it; `unsure` takes back what was said of it before, else it changes
+    nothing. `alert` is the id of the alert that was judged, None for the record's own; an alert about no
+    single record has no `record`, and only its status changes.
     """
 
     seq: int
     verdict: Literal["real", "false_alarm", "new_normal", "unsure"]
-    record: dict[str, Any]
+    record: dict[str, Any] | None
+    note: str | None = None
+    alert: str | None = None
 
 
 class Labels(msgspec.Struct, frozen=True, tag="labels"):

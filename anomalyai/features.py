@@ -188,13 +188,32 @@ class FeatureBuilder:
             columns += [seen.columns, history.observe(keys[j], time_s, self.ticks)[:, None]]
             counts.append(seen.counts)
 
-    def judge(self, batch: RecordBatch, is_anomaly: NDArray[np.bool_]) -> None:
-        """Remember verdicts, bool [n], on records by their entities."""
-        keys = self._pick(
-            batch.keys, (*batch.schema.categories, *batch.schema.entities), self.entities, np.uint64(0)
-        )
-        for j, history in enumerate(self._histories):
-            history.learn(np.ascontiguousarray(keys[:, j]), batch.time_s, is_anomaly, self.ticks)
+    def entity_keys(self, batch: RecordBatch, places: NDArray[np.int64] | None = None) -> NDArray[np.uint64]:
+        """Return the keys of the entities of a batch, or of some places in it, uint64 [n, entities]."""
+        known = (*batch.schema.categories, *batch.schema.entities)
+        keys = batch.keys if places is None else batch.keys[places]
+        return self._pick(keys, known, self.entities, np.uint64(0))
+
+    def judge(self, batch: RecordBatch, is_anomaly: NDArray[np.bool_], *, take_back: bool = False) -> None:
+        """Remember verdicts, bool [n], on records by their entities, or take them back."""
+        keys = np.ascontiguousarray(self.entity_keys(batch).T)
+        for mine, history in zip(keys, self._histories, strict=True):
+            history.learn(mine, batch.time_s, is_anomaly, self.ticks, take_back=take_back)
+
+    def with_history(
+        self, rows: NDArray[np.float64], keys: NDArray[np.uint64], time_s: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return feature rows, float64 [n, columns], with what verdicts say of their entities by now.
+
+        `keys` are what `entity_keys` said of their records, `time_s` [n] these records' times.
+        """
+        rows = rows.copy()
+        places = [j for j, column in enumerate(self.columns) if column.aspect == "history"]
+        for j, place in enumerate(places):
+            rows[:, place] = self._histories[j].observe(
+                np.ascontiguousarray(keys[:, j]), time_s, self.ticks
+            )
+        return rows
 
     def _places(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return latitudes and longitudes in turn, of the positions that are looked at."""

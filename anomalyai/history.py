@@ -48,10 +48,21 @@ class VerdictHistory:
         return out
 
     def learn(
-        self, keys: NDArray[np.uint64], time_s: NDArray[np.float64], is_anomaly: NDArray[np.bool_], tick: int
+        self,
+        keys: NDArray[np.uint64],
+        time_s: NDArray[np.float64],
+        is_anomaly: NDArray[np.bool_],
+        tick: int,
+        *,
+        take_back: bool = False,
     ) -> None:
-        """Count judged records by their entities; a record without a time counts as if it were new."""
-        self.confirmed += int(np.count_nonzero(is_anomaly & (keys != 0)))
+        """Count judged records by their entities; a record without a time counts as if it were new.
+
+        To `take_back` is to count them out again, down to none.
+        """
+        count = -1.0 if take_back else 1.0
+        confirmed = int(np.count_nonzero(is_anomaly & (keys != 0)))
+        self.confirmed = max(self.confirmed + (-confirmed if take_back else confirmed), 0)
         table = self.table
         table.put_through(
             len(keys),
@@ -59,6 +70,7 @@ class VerdictHistory:
                 keys,
                 time_s,
                 is_anomaly,
+                count,
                 tick,
                 table.keys,
                 table.touched,
@@ -115,6 +127,7 @@ def count_verdicts(
     keys: Any,
     time_s: Any,
     is_anomaly: Any,
+    count: Any,
     tick: Any,
     table_keys: Any,
     touched: Any,
@@ -123,7 +136,7 @@ def count_verdicts(
     start: Any,
     room: Any,
 ) -> Any:
-    """Count verdicts from row `start` on; returns (reached, fresh, evicted)."""
+    """Count verdicts, `count` each, from row `start` on; returns (reached, fresh, evicted)."""
     fresh = 0
     evicted = 0
     for i in range(start, len(keys)):
@@ -144,5 +157,6 @@ def count_verdicts(
             stats[slot, 1] *= left
             if not np.isnan(time_s[i]):
                 last_s[slot] = time_s[i]
-        stats[slot, 0 if is_anomaly[i] else 1] += np.float32(weight)
+        place = 0 if is_anomaly[i] else 1
+        stats[slot, place] = max(stats[slot, place] + np.float32(count * weight), np.float32(0.0))
     return len(keys), fresh, evicted

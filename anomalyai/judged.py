@@ -6,6 +6,7 @@ partition, Breiman 2000; Davies & Ghahramani 2014), so it asks for no distance b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,16 +34,29 @@ class JudgedRows:
         self.capacity = max(min(MAX_ROWS, MAX_CELLS // max(columns, 1)), 16)
         self._rows: NDArray[np.float32] = np.empty((0, columns), dtype=np.float32)
         self._signs: NDArray[np.float64] = np.empty(0)
+        self._seqs: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._leaves: NDArray[np.uint16] | None = None
 
     def __len__(self) -> int:
         return len(self._signs)
 
-    def add(self, rows: NDArray[np.float64], sign: float) -> None:
-        """Remember rows, float64 [n, columns], under one verdict."""
+    def add(self, seqs: Sequence[int], rows: NDArray[np.float64], sign: int) -> None:
+        """Remember the rows of n records, float64 [n, columns], under one verdict."""
+        self._seqs = np.append(self._seqs, np.array(seqs, dtype=np.int64))[-self.capacity :]
         self._rows = np.concatenate([self._rows, rows.astype(np.float32)])[-self.capacity :]
-        self._signs = np.append(self._signs, np.full(len(rows), sign))[-self.capacity :]
+        self._signs = np.append(self._signs, np.full(len(rows), float(sign)))[-self.capacity :]
         self._leaves = None
+
+    def turn(self, seq: int, sign: int) -> NDArray[np.float64]:
+        """Turn the verdict on a record, 0 forgets it; returns its row, none where nothing is turned."""
+        mine = (self._seqs == seq) & (self._signs != sign)
+        rows: NDArray[np.float64] = self._rows[mine].astype(np.float64)
+        if sign:
+            self._signs[mine] = float(sign)
+        else:
+            self._seqs, self._rows, self._signs = self._seqs[~mine], self._rows[~mine], self._signs[~mine]
+            self._leaves = None
+        return rows
 
     def forget_leaves(self) -> None:
         """Seek the rows' leaves anew before the next use: the trees have changed."""
@@ -63,11 +77,12 @@ class JudgedRows:
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
-        return {"rows": self._rows, "signs": self._signs}
+        return {"seqs": self._seqs, "rows": self._rows, "signs": self._signs}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what `state` returned."""
-        self._rows, self._signs, self._leaves = state["rows"], state["signs"], None
+        self._seqs, self._rows, self._signs = state["seqs"], state["rows"], state["signs"]
+        self._leaves = None
 
 
 def likeness(first: NDArray[np.uint16], second: NDArray[np.uint16]) -> NDArray[np.float64]:

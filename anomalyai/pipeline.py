@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai import state as state_codec
+from anomalyai import verdict as verdicts
+from anomalyai.alert import Amendment, Status
 from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
 from anomalyai.control import BudgetChange, Labels, SchemaChange, Verdict
 from anomalyai.errors import ModelError, StateError
@@ -32,6 +34,9 @@ from anomalyai.scorer import Scorer
 from anomalyai.training import TrainedModel, Trainer, TrainingSet
 
 KIND = "pipeline"
+
+_SIGNS = {"real": 1, "false_alarm": -1, "new_normal": -1, "unsure": 0}
+_STATUSES: dict[int, Status] = {1: "real", -1: "false_alarm", 0: "unsure"}
 
 
 class Pipeline:
@@ -168,12 +173,13 @@ class Pipeline:
         """
         return explain(self._scorer, batch, index)
 
-    def apply(self, change: SchemaChange | BudgetChange | Verdict | Labels) -> None:
-        """Take a control entry; it acts from the next record on.
+    def apply(self, change: SchemaChange | BudgetChange | Verdict | Labels) -> list[Amendment]:
+        """Take a control entry; it acts from the next record on. Returns what it does to earlier alerts.
 
         A verdict or labels on records: their entities' history is updated, and of what is held back an
         anomaly is dropped and never learnt, a false alarm learnt; both are remembered, so that like records
-        are rarer, or more usual, from here on.
+        are rarer, or more usual, from here on, and the open alerts of those held back are ranked anew
+        (`anomalyai.verdict`).
 
         A schema that only adds fields to a settled one keeps everything learnt; any other change starts the
         detectors anew, from the feed's first records where those are still at hand (kinds are provisional
@@ -181,10 +187,9 @@ class Pipeline:
         """
         if isinstance(change, BudgetChange):
             self._set_budget(change.budget)
-            return
+            return []
         if isinstance(change, Verdict | Labels):
-            self._judge(change)
-            return
+            return self._judge(change)
         previous, self.schema = self.schema, change.schema
         if change.schema.budget not in (None, previous.budget):
             self._set_budget(change.schema.budget)
@@ -196,21 +201,41 @@ class Pipeline:
                 self._relearn(batch)
         if change.schema.settled:
             self._provisional.forget()
+        return []
 
-    def _judge(self, change: Verdict | Labels) -> None:
+    def _judge(self, change: Verdict | Labels) -> list[Amendment]:
+        before = verdicts.would_score(self._scorer)
         if isinstance(change, Labels):
-            labels = np.array(change.labels) == 1
-            for seq, label, record in zip(change.seqs, labels, change.records, strict=True):
-                self._scorer.judge(self._reread(seq, record), np.array([label]))
-        elif change.verdict == "new_normal":
-            self._scorer.take_as_normal(change.seq)
-        elif change.verdict != "unsure":
-            judged = self._reread(change.seq, change.record)
-            self._scorer.judge(judged, np.array([change.verdict == "real"]))
+            signs = [1 if label else -1 for label in change.labels]
+            self._take_signs(change.seqs, signs, change.records)
+            statuses = [(self._alert_id(seq), sign) for seq, sign in zip(change.seqs, signs, strict=True)]
+        else:
+            sign = _SIGNS[change.verdict]
+            if change.record is not None:
+                if change.verdict == "new_normal":
+                    verdicts.take_as_normal(self._scorer, change.seq)
+                self._take_signs([change.seq], [sign], [change.record])
+            statuses = [(change.alert or self._alert_id(change.seq), sign)]
+        threshold = self._scorer.threshold
+        return [
+            *(Amendment(alert_id, _STATUSES[sign]) for alert_id, sign in statuses),
+            *(
+                Amendment(self._alert_id(seq), None, score - before[seq], threshold)
+                for seq, score in verdicts.would_score(self._scorer).items()
+                if abs(score - before[seq]) >= verdicts.LEAST_SHIFT
+            ),
+        ]
 
-    def _reread(self, seq: int, record: dict[str, Any]) -> RecordBatch:
-        """Return a record that came before under the schema of today."""
-        return RecordBatch.from_log(self.schema, "rows", msgspec.json.encode([record]), seq, math.nan)
+    def _alert_id(self, seq: int) -> str:
+        return f"{self.feed}-{seq}"
+
+    def _take_signs(
+        self, seqs: Sequence[int], signs: Sequence[int], records: Sequence[dict[str, Any]]
+    ) -> None:
+        """Judge records that came before, read under the schema of today."""
+        body = msgspec.json.encode(records)
+        batch = RecordBatch.from_log(self.schema, "rows", body, seqs[0] if seqs else 0, math.nan)
+        verdicts.judge(self._scorer, batch, seqs, signs)
 
     def _set_budget(self, budget: str) -> None:
         self._scorer.budget = AlertBudget.parse(budget)

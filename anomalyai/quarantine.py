@@ -1,4 +1,8 @@
-"""Flagged records, held back from learning until somebody judges them or they have become normal."""
+"""Flagged records, held back from learning until somebody judges them or they have become normal.
+
+With each feature row go its entities' keys and its time, so that what verdicts say of the entities later can
+be told of it too.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,11 @@ MAX_CELLS, MAX_ROWS = 4_096, 256
 class Quarantine:
     """The latest flagged feature rows by sequence number; older ones give way and are counted."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, entities: int = 0) -> None:
         self.capacity = max(min(MAX_ROWS, MAX_CELLS // max(columns, 1)), 16)
         self.seqs: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.keys: NDArray[np.uint64] = np.empty((0, entities), dtype=np.uint64)
+        self.time_s: NDArray[np.float64] = np.empty(0)
         self._rows: NDArray[np.float32] = np.empty((0, columns), dtype=np.float32)
         self.dropped = 0
 
@@ -30,9 +36,16 @@ class Quarantine:
         """The rows held back, oldest first, float64 [n, columns]."""
         return self._rows.astype(np.float64)
 
-    def add(self, seqs: NDArray[np.int64], rows: NDArray[np.float64]) -> None:
-        """Hold rows back, float64 [n, columns]."""
+    def add(
+        self,
+        seqs: NDArray[np.int64],
+        rows: NDArray[np.float64],
+        keys: NDArray[np.uint64],
+        time_s: NDArray[np.float64],
+    ) -> None:
+        """Hold rows back, float64 [n, columns], of entities, uint64 [n, entities]."""
         self.seqs = np.concatenate([self.seqs, seqs])
+        self.keys, self.time_s = np.concatenate([self.keys, keys]), np.concatenate([self.time_s, time_s])
         self._rows = np.concatenate([self._rows, rows.astype(np.float32)])
         over = len(self.seqs) - self.capacity
         if over > 0:
@@ -51,11 +64,19 @@ class Quarantine:
 
     def _keep(self, places: NDArray[np.int64]) -> None:
         self.seqs, self._rows = self.seqs[places], self._rows[places]
+        self.keys, self.time_s = self.keys[places], self.time_s[places]
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
-        return {"seqs": self.seqs, "rows": self._rows, "dropped": self.dropped}
+        return {
+            "seqs": self.seqs,
+            "rows": self._rows,
+            "keys": self.keys,
+            "time_s": self.time_s,
+            "dropped": self.dropped,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what `state` returned."""
         self.seqs, self._rows, self.dropped = state["seqs"], state["rows"], int(state["dropped"])
+        self.keys, self.time_s = state["keys"], state["time_s"]

@@ -29,8 +29,8 @@ from anomalyai.ensemble import Ensemble
 from anomalyai.explanation import Explainer, Explanation
 from anomalyai.features import FeatureBuilder
 from anomalyai.flow import FlowRate
-from anomalyai.judged import LEAST_LIKENESS, likeness
 from anomalyai.notice import Notice, Notices
+from anomalyai.opinion import Opinions
 from anomalyai.pending import KEPT, Part, joined
 from anomalyai.quarantine import Quarantine
 from anomalyai.records import RecordBatch
@@ -78,7 +78,8 @@ class Scorer:
         self.calibrator = TailCalibrator(-64.0, 192.0, prior_scale=2.0)
         self.reservoir = Reservoir(len(self.column_names))
         self.flow, self.watermark = FlowRate(), Watermark(judging=schema.time is not None)
-        self.quarantine = Quarantine(len(self.column_names))
+        self.quarantine = Quarantine(len(self.column_names), len(self.features.entities))
+        self.opinions = Opinions()
         self.drift, self.notices = DriftWatch(self.features.columns), Notices()
         self.seen = self.flagged = self.clean = self.adopted = self.blocks = 0
         self.promised = 0.0
@@ -128,7 +129,10 @@ class Scorer:
             explanations=list(why.values()),
         )
         self._pending.append(Part(values, heard, raw, score, flagged, believed.time_s))
-        self.quarantine.add(batch.first_seq + np.flatnonzero(flagged), values[flagged])
+        places = np.flatnonzero(flagged)
+        if len(places):
+            keys = self.features.entity_keys(batch, places)
+            self.quarantine.add(batch.first_seq + places, values[places], keys, believed.time_s[places])
         self.flagged += int(np.count_nonzero(flagged))
         end = self.block_end
         self.seen += batch.n
@@ -189,39 +193,15 @@ class Scorer:
         usual = self.rescore(self.quarantine.rows) < self.threshold - ADOPT_MARGIN
         count = int(np.count_nonzero(usual))
         if count:
-            self._release(self.quarantine.take(np.flatnonzero(usual)))
+            self.release(self.quarantine.take(np.flatnonzero(usual)))
             text = f"{count} records that were flagged are usual by now and have been learnt"
             self.notices.say(Notice(self.seen, "adopted", None, text, after=float(count)))
 
-    def _release(self, rows: NDArray[np.float64]) -> None:
+    def release(self, rows: NDArray[np.float64]) -> None:
         """Learn rows that were held back, float64 [n, columns], where they have not been learnt already."""
         self.ensemble.learn_released(rows)
         self.reservoir.add(rows)
         self.adopted += len(rows)
-
-    def judge(self, batch: RecordBatch, is_anomaly: NDArray[np.bool_]) -> None:
-        """Take verdicts, bool [n], on records; those that are held back are dropped or learnt by it."""
-        self.features.judge(batch, is_anomaly)
-        for i in range(batch.n if len(self.quarantine) else 0):
-            places = self.quarantine.places_of(batch.first_seq + i)
-            if len(places):
-                rows = self.quarantine.take(places)
-                self.ensemble.judged.add(rows, 1.0 if is_anomaly[i] else -1.0)
-                if not is_anomaly[i]:
-                    self._release(rows)
-
-    def take_as_normal(self, seq: int) -> None:
-        """Learn a record that is held back, and all that are and are like it."""
-        places = self.quarantine.places_of(seq)
-        if len(places):
-            leaves = self.ensemble.tight.leaves(self.quarantine.rows)
-            leaves = leaves.reshape(-1, leaves.shape[2])
-            alike = np.flatnonzero(likeness(leaves, leaves[:, places]) >= LEAST_LIKENESS)
-            rows = self.quarantine.take(alike)
-            self.ensemble.judged.add(rows[-1:], -1.0)
-            self._release(rows)
-            text = f"{len(rows)} records like number {seq} were taken as normal and have been learnt"
-            self.notices.say(Notice(self.seen, "adopted", None, text, after=float(len(rows))))
 
     def _recalibrate(self) -> None:
         """Start the calibration again from the clean rows at hand: the raw score has changed its meaning."""
@@ -326,6 +306,7 @@ class Scorer:
             "realised_rate": self.flagged / flaggable if flaggable else None,
             "columns": len(self.column_names),
             "quarantined": len(self.quarantine),
+            "quarantine_dropped": self.quarantine.dropped,
             "adopted": self.adopted,
             "notices": [msgspec.to_builtins(notice) for notice in self.notices.kept],
             "evicted_entities": self.features.evicted,
@@ -378,6 +359,7 @@ class Scorer:
             "flow": self.flow,
             "watermark": self.watermark,
             "quarantine": self.quarantine,
+            "opinions": self.opinions,
             "drift": self.drift,
             "notices": self.notices,
         }

@@ -37,6 +37,7 @@ from stream.errors import NotReady
 from stream.lane import Lane
 from stream.log import LogItem
 from stream.processor import Parts, Processor
+from stream.results import Confirmation
 from stream.training import JobState
 from stream.warmup import warm_up_scoring
 
@@ -153,6 +154,15 @@ class Engine:
         self._inbox.put(inquiry)
         return inquiry.answer
 
+    def confirm(self, feed: str, entry: int) -> Future[int]:
+        """Let the future answer, once what came of an entry is committed, how many alerts it ranked anew.
+
+        The entry must be durable. Raises `NotReady`.
+        """
+        waiting = Confirmation(feed, entry, Future())
+        self.ask(feed, lambda lane: self._processor.confirm(lane, waiting))
+        return waiting.confirmed
+
     def lane(self, feed: str) -> Lane | None:
         """Return what the engine keeps of a feed, for its figures; None before its first entry."""
         return self._processor.lanes.get(feed)
@@ -187,10 +197,10 @@ class Engine:
         """Compile, bring every feed to the end of its log, take up the trainings that a crash cut short."""
         parts = self._parts
         warm_up_scoring()
-        counts = parts.store.alert_counts()
+        tallies = parts.store.alert_tallies()
         for feed in parts.store.feeds():
             if not self._stopping.is_set():
-                self._processor.recover(feed, counts.get(feed, 0))
+                self._processor.recover(feed, tallies.get(feed, {}))
         for job in parts.store.jobs():
             if job.state in ("queued", "running"):
                 parts.training.submit(JobState(job.id, job.feed, failures=job.failures))

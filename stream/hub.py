@@ -84,6 +84,14 @@ class Channel:
                 for viewer in self._viewers:
                     viewer.put_alert(alert.seq, message)
 
+    def revise(self, alerts: Sequence[PublishedAlert]) -> None:
+        """Pass on alerts that have changed and whose new revisions are committed."""
+        with self._lock:
+            for alert in alerts:
+                message = b'{"type":"alert","alert":' + alert.body + b"}"
+                for viewer in self._viewers:
+                    viewer.put_alert(alert.seq, message)
+
     def flush(self, monotonic_s: float) -> float | None:
         """Send the points that are due; returns when the next ones are, None where there are none."""
         with self._lock:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from anomalyai.alert import Alert
 from anomalyai.scored import ScoredBatch
 from stream.meter import Meter
 from stream.shard import Shard
+from stream.store import Tally
+
+RERANKED_KEPT = 256
 
 
 class Lane:
     """A feed on its way through the engine.
 
     `committed_entry` and `committed_seq` say how far results are durable, `skipped` which entries were set
-    aside, `status` is the pipeline's status as of the last commit, replaced whole.
+    aside, `tally` the alerts that are committed (replaced whole), `status` is the pipeline's status as of the last commit, replaced whole.
     """
 
     def __init__(
@@ -22,13 +27,15 @@ class Lane:
         *,
         committed: tuple[int, int],
         skipped: dict[int, str],
-        alerts: int,
+        tally: Tally,
         monotonic_s: float,
     ) -> None:
         self.shard = shard
         self.committed_entry, self.committed_seq = committed
         self.skipped = skipped
-        self.alerts = alerts
+        self.tally = tally
+        self.judged = {"verdict": 0, "labels": 0}  # since the start
+        self.reranked: dict[int, int] = {}
         self.meter = Meter(monotonic_s)
         self.threshold: float | None = None
         self.status: dict[str, Any] = shard.pipeline.status()
@@ -45,6 +52,26 @@ class Lane:
         """Note that results up to here are durable."""
         self.committed_entry, self.committed_seq = entry, seq
         self.status = self.shard.pipeline.status()
+
+    @property
+    def alerts(self) -> int:
+        """Alerts that are committed."""
+        return sum(self.tally.values())
+
+    def count(self, fresh: Iterable[Alert], former: Iterable[Alert] = ()) -> None:
+        """Count committed alerts, in the place of their former revisions where they had any."""
+        tally = dict(self.tally)
+        for alerts, step in ((fresh, 1), (former, -1)):
+            for alert in alerts:
+                key = (alert.severity, alert.status)
+                tally[key] = tally.get(key, 0) + step
+        self.tally = {key: count for key, count in tally.items() if count}
+
+    def rerank(self, entry: int, count: int) -> None:
+        """Note how many alerts a verdict ranked anew, for whoever waits for it."""
+        self.reranked[entry] = count
+        if len(self.reranked) > RERANKED_KEPT:
+            del self.reranked[next(iter(self.reranked))]
 
     def scored(self, scored: ScoredBatch) -> None:
         """Note a batch that went through the pipeline."""

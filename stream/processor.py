@@ -10,19 +10,21 @@ import logging
 import threading
 from typing import NamedTuple
 
+from anomalyai.control import Labels, Verdict
 from anomalyai.training import TrainingSet
 from stream import settings
 from stream.backlog import Backlog
 from stream.clock import Clock
 from stream.coalesce import joined, may_join
-from stream.errors import LogDamaged, LogFailure
+from stream.errors import LogDamaged, LogFailure, NotReady
 from stream.hub import Hub
 from stream.lane import Lane
 from stream.log import LogItem, LogReader, StoredEntry
 from stream.recovery import Recovery
-from stream.results import Commit, Results, job_row
+from stream.results import Commit, Confirmation, Results, job_row
+from stream.revision import revised
 from stream.snapshot import Snapshots
-from stream.store import Store
+from stream.store import Store, Tally
 from stream.training import JobState, Training
 from stream.writer import Writer
 
@@ -92,13 +94,13 @@ class Processor:
         """Return a feed's lane; a new feed's begins here."""
         lane = self.lanes.get(feed)
         if lane is None:
-            lane = self.lanes[feed] = self._restored(feed, alerts=0)
+            lane = self.lanes[feed] = self._restored(feed, {})
         return lane
 
-    def recover(self, feed: str, alerts: int) -> None:
+    def recover(self, feed: str, tally: Tally) -> None:
         """Bring a feed to the end of its log. `cause` says how far it is."""
         parts = self._parts
-        lane = self.lanes[feed] = self._restored(feed, alerts)
+        lane = self.lanes[feed] = self._restored(feed, tally)
         channel = parts.hub.channel(feed)
         channel.begin(lane.committed_seq)
         for scored in parts.recovery.line(lane.shard):
@@ -141,6 +143,17 @@ class Processor:
             else:
                 self._publish(commit.results)
 
+    def confirm(self, lane: Lane, waiting: Confirmation) -> None:
+        """Answer, once an entry's results are committed, how many alerts it ranked anew."""
+        if waiting.entry <= lane.committed_entry:
+            waiting.confirmed.set_result(lane.reranked.get(waiting.entry, 0))
+        elif self._results.positions.get(lane.feed, (0, 0))[0] >= waiting.entry:
+            self._results.confirmations.append(waiting)
+        elif self._flying is not None:
+            self._flying.results.confirmations.append(waiting)
+        else:
+            waiting.confirmed.set_exception(NotReady("the engine is stopping"))
+
     def snapshot(self, every_records: int, every_s: float) -> None:
         """Save every feed whose state moved that far, or that long ago, once its results are committed."""
         now_s = self._parts.clock.monotonic_s()
@@ -166,7 +179,7 @@ class Processor:
             log.error("feed %s: the snapshot of entry %d failed: %s", lane.feed, lane.shard.entry, error)
         lane.saved(self._parts.clock.monotonic_s())
 
-    def _restored(self, feed: str, alerts: int) -> Lane:
+    def _restored(self, feed: str, tally: Tally) -> Lane:
         parts = self._parts
         committed = parts.store.position(feed)
         parts.snapshots.drop_after(feed, committed[0])
@@ -174,7 +187,7 @@ class Processor:
             parts.recovery.restore(feed, committed[0]),
             committed=committed,
             skipped=parts.store.dead_letters(feed),
-            alerts=alerts,
+            tally=tally,
             monotonic_s=parts.clock.monotonic_s(),
         )
 
@@ -237,8 +250,26 @@ class Processor:
             if scored.training_set is not None:
                 place = scored.training_set.last_seq - before
                 self._train(lane.feed, last.entry, parts[0].first_seq + place - 1, scored.training_set)
+        if last.control is not None:
+            self._judge(lane, last)
         self._results.add_scores(lane.feed, [(item.entry, item.n) for item in items], parts)
         self._results.done(lane.feed, last.entry, lane.shard.seq)
+
+    def _judge(self, lane: Lane, item: LogItem) -> None:
+        """Gather what a verdict or labels have changed of earlier alerts."""
+        if isinstance(item.control, Verdict | Labels):
+            said = len(item.control.labels) if isinstance(item.control, Labels) else 1
+            lane.judged["labels" if isinstance(item.control, Labels) else "verdict"] += said
+        changes = lane.shard.amendments
+        if not changes:
+            return
+        self.land()  # so that the store has every alert that is not among the results at hand
+        if self.abandoned:
+            return
+        changed = revised(changes, self._results.fresh, self._parts.store)
+        judged = {change.id for change in changes if change.status is not None}
+        lane.rerank(item.entry, sum(alert.id not in judged for alert, _ in changed))
+        self._results.revise(lane.feed, changed)
 
     def _advance_singly(self, lane: Lane, items: list[LogItem]) -> None:
         """Begin again before some entries that failed together, so that only the bad one is set aside."""
@@ -308,10 +339,15 @@ class Processor:
             self._parts.backlog.committed(feed, seq)
         for item in results.published:
             lane = self.lanes[item.feed]
-            lane.alerts += len(item.alerts)
+            lane.count(item.scored.alerts)
             if results.waiting_records:
                 lane.meter.count(monotonic_s, item.scored.n, now_s - item.arrival_s)
             self._parts.hub.channel(item.feed).publish(item.scored, item.alerts)
+        for revision in results.revised:
+            self.lanes[revision.feed].count(revision.alerts, revision.former)
+            self._parts.hub.channel(revision.feed).revise(revision.encoded)
+        for waiting in results.confirmations:
+            waiting.confirmed.set_result(self.lanes[waiting.feed].reranked.get(waiting.entry, 0))
         for row in results.jobs:
             self._parts.training.submit(JobState(row["id"], row["feed"]))
         self._parts.backlog.remove(results.waiting_records, results.waiting_bytes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -34,11 +34,31 @@ class Published(msgspec.Struct, frozen=True):
     alerts: list[PublishedAlert]
 
 
+class Revised(msgspec.Struct, frozen=True):
+    """Alerts that changed, each in its former and its new form, and the latter encoded."""
+
+    feed: str
+    former: list[Alert]
+    alerts: list[Alert]
+    encoded: list[PublishedAlert]
+
+
+class Confirmation(NamedTuple):
+    """Somebody waits until an entry's results are committed; the answer is how many alerts it re-ranked."""
+
+    feed: str
+    entry: int
+    confirmed: Future[int]
+
+
 class Results:
     """What a micro-batch of entries came to, of any number of feeds."""
 
     def __init__(self) -> None:
         self.published: list[Published] = []
+        self.revised: list[Revised] = []
+        self.confirmations: list[Confirmation] = []
+        self.fresh: dict[str, Alert] = {}  # of this micro-batch, in their latest form
         self.positions: dict[str, tuple[int, int]] = {}
         self.records = 0
         self.waiting_records = 0
@@ -57,9 +77,19 @@ class Results:
         """Take in a scored batch."""
         alerts = [(alert, msgspec.json.encode(alert)) for alert in scored.alerts]
         self.alerts += [_alert_row(alert, body) for alert, body in alerts]
+        self.fresh |= {alert.id: alert for alert in scored.alerts}
         encoded = [PublishedAlert(alert.seq, body) for alert, body in alerts]
         self.published.append(Published(feed, arrival_s, scored, encoded))
         self.records += scored.n
+
+    def revise(self, feed: str, changed: Sequence[tuple[Alert, Alert]]) -> None:
+        """Take in alerts that changed, as (former, new)."""
+        bodies = [msgspec.json.encode(alert) for _, alert in changed]
+        alerts = [alert for _, alert in changed]
+        self.alerts += [_alert_row(alert, body) for alert, body in zip(alerts, bodies, strict=True)]
+        self.fresh |= {alert.id: alert for alert in alerts}
+        encoded = [PublishedAlert(alert.seq, body) for alert, body in zip(alerts, bodies, strict=True)]
+        self.revised.append(Revised(feed, [former for former, _ in changed], alerts, encoded))
 
     def add_scores(self, feed: str, entries: Sequence[tuple[int, int]], parts: Sequence[ScoredBatch]) -> None:
         """Keep what the records of some entries scored, one row per entry.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
+from anomalyai.alert import Amendment
 from anomalyai.control import BudgetChange, ControlEntry, Labels, ModelSwap, SchemaChange, Verdict
 from anomalyai.errors import ModelError
 from anomalyai.pipeline import Pipeline
@@ -21,13 +22,17 @@ log = logging.getLogger("anomalyai.stream")
 
 
 class Shard:
-    """A pipeline after log entry `entry`, whose last record was `seq`."""
+    """A pipeline after log entry `entry`, whose last record was `seq`.
+
+    `amendments` are what that entry, if it was a verdict or labels, does to earlier alerts.
+    """
 
     def __init__(self, feed: str, models: Models, pipeline: Pipeline | None = None) -> None:
         self.feed = feed
         self.pipeline = pipeline or Pipeline(feed=feed)
         self.entry = 0
         self.seq = 0
+        self.amendments: list[Amendment] = []
         self.refused_model: str | None = None
         self.note: str | None = None
         self._models = models
@@ -54,6 +59,7 @@ class Shard:
 
         The place in the log moves on when the iterator is exhausted.
         """
+        self.amendments = []
         records = item.records
         if records is not None:
             for start in range(0, records.n, slice_records):
@@ -71,7 +77,7 @@ class Shard:
 
     def _apply(self, item: LogItem, change: ControlEntry) -> None:
         if isinstance(change, SchemaChange | BudgetChange | Verdict | Labels):
-            self.pipeline.apply(change)
+            self.amendments = self.pipeline.apply(change)
         elif isinstance(change, ModelSwap):
             try:
                 self.pipeline.swap(change.model_id, self._models.load(change.model_id, change.sha256))

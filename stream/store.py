@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +16,10 @@ from stream.database import Database
 from stream.results import unpack_scores
 
 MAX_SEQ = 2**62
+IDS_AT_ONCE = 500
+
+Tally = dict[tuple[str, str], int]
+"""Alerts by severity and status."""
 
 
 class Scores(NamedTuple):
@@ -74,12 +79,27 @@ class Store:
             body = connection.execute(sa.select(column.body).where(column.id == alert_id)).scalar()
         return None if body is None else msgspec.json.decode(body, type=Alert)
 
-    def alert_counts(self) -> dict[str, int]:
-        """Return how many alerts each feed has."""
+    def alerts_by_id(self, ids: Sequence[str]) -> dict[str, Alert]:
+        """Return the alerts of some ids, as far as there are any."""
         column = tables.alert.c
-        statement = sa.select(column.feed, sa.func.count()).group_by(column.feed)
+        found: dict[str, Alert] = {}
         with self._database.reader.connect() as connection:
-            return {feed: count for feed, count in connection.execute(statement)}
+            for start in range(0, len(ids), IDS_AT_ONCE):
+                some = sa.select(column.id, column.body).where(column.id.in_(ids[start : start + IDS_AT_ONCE]))
+                found |= {id_: msgspec.json.decode(body, type=Alert) for id_, body in connection.execute(some)}
+        return found
+
+    def alert_tallies(self) -> dict[str, Tally]:
+        """Return how many alerts each feed has, by severity and status."""
+        column = tables.alert.c
+        key = (column.feed, column.severity, column.status)
+        tallies: dict[str, Tally] = {}
+        with self._database.reader.connect() as connection:
+            for feed, severity, status, count in connection.execute(
+                sa.select(*key, sa.func.count()).group_by(*key)
+            ):
+                tallies.setdefault(feed, {})[severity, status] = count
+        return tallies
 
     def scores(self, entry: int) -> Scores | None:
         """Return what an entry's records scored; None while they are not, or when it was set aside."""

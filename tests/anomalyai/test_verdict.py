@@ -146,8 +146,9 @@ def test_verdicts_are_bounded() -> None:
     assert history.table.slots <= 4 * MAX_JUDGED
     quarantine, judged = Quarantine(10), JudgedRows(10)
     for first in range(0, 2_000, 100):
-        quarantine.add(np.arange(first, first + 100), np.zeros((100, 10)))
-        judged.add(np.zeros((100, 10)), 1.0)
+        seqs, nobody = np.arange(first, first + 100), np.zeros((100, 0), dtype=np.uint64)
+        quarantine.add(seqs, np.zeros((100, 10)), nobody, np.zeros(100))
+        judged.add(range(first, first + 100), np.zeros((100, 10)), 1)
     assert len(quarantine) == quarantine.capacity
     assert quarantine.dropped == 2_000 - quarantine.capacity
     assert quarantine.seqs[-1] == 1_999

@@ -93,7 +93,7 @@ def test_an_entrys_results_are_read_back(running_log: RunningLog) -> None:
     assert found.score.tobytes() == b"".join(part.score.tobytes() for part in parts)
     assert store.alert("f-12") == alert(12)
     assert store.alert("f-13") is None
-    assert store.alert_counts() == {"f": 1}
+    assert store.alert_tallies() == {"f": {("low", "open"): 1}}
 
 
 def test_committing_the_same_results_twice_changes_nothing(running_log: RunningLog) -> None:
@@ -115,7 +115,7 @@ def test_only_a_higher_revision_replaces_an_alert(running_log: RunningLog) -> No
         found = store.alert("f-2")
         assert found is not None
         assert found.summary == expected
-    assert store.alert_counts() == {"f": 1}
+    assert store.alert_tallies() == {"f": {("low", "open"): 1}}
 
 
 def test_a_page_never_parts_the_alerts_of_one_record(running_log: RunningLog) -> None:

@@ -1,0 +1,82 @@
+"""What verdicts and labels do to a scorer, and to the open alerts of the same kind.
+
+A judged record's entities remember it (`anomalyai.history`). A record that is held back goes among the judged
+ones (`anomalyai.judged`): an anomaly is never learnt, a false alarm is learnt at once. A later verdict on the
+same record takes the place of the one before, except that what was learnt stays learnt.
+
+Records still held back are those of the latest open alerts. What the verdict taught is the difference between
+what they would score after it and what they would have scored before it; where that is worth mentioning,
+their alerts are ranked anew by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anomalyai.judged import LEAST_LIKENESS, likeness
+from anomalyai.notice import Notice
+from anomalyai.records import RecordBatch
+from anomalyai.scorer import Scorer
+
+__all__ = ["LEAST_SHIFT", "judge", "take_as_normal", "would_score"]
+
+LEAST_SHIFT = 0.05
+"""Change of a score, a tenth of its rarity, below which an open alert keeps its own."""
+
+
+def judge(scorer: Scorer, batch: RecordBatch, seqs: Sequence[int], signs: Sequence[int]) -> None:
+    """Take what is said of the n records of a batch, whose numbers are `seqs`.
+
+    `signs` are +1 for an anomaly, -1 for none, 0 where what was said before is taken back. Saying the same
+    again changes nothing.
+    """
+    for i, (seq, sign) in enumerate(zip(seqs, signs, strict=True)):
+        before = scorer.opinions.change(seq, sign)
+        if before == sign:
+            continue
+        one = batch.slice(i, i + 1)
+        if before:
+            scorer.features.judge(one, np.array([before > 0]), take_back=True)
+        if sign:
+            scorer.features.judge(one, np.array([sign > 0]))
+        _move(scorer, seq, sign)
+
+
+def _move(scorer: Scorer, seq: int, sign: int) -> None:
+    """Put a record that is held back among the judged ones; of one of these, turn the verdict."""
+    held, judged = scorer.quarantine.places_of(seq), scorer.ensemble.judged
+    if len(held) and sign:
+        rows = scorer.quarantine.take(held)
+        judged.add([seq], rows, sign)
+    else:
+        rows = judged.turn(seq, sign)
+    if sign < 0:
+        scorer.release(rows)
+
+
+def take_as_normal(scorer: Scorer, seq: int) -> None:
+    """Learn a record that is held back, and all that are and are like it."""
+    places = scorer.quarantine.places_of(seq)
+    if len(places):
+        leaves = scorer.ensemble.tight.leaves(scorer.quarantine.rows)
+        leaves = leaves.reshape(-1, leaves.shape[2])
+        alike = np.flatnonzero(likeness(leaves, leaves[:, places]) >= LEAST_LIKENESS)
+        rows = scorer.quarantine.take(alike)
+        scorer.ensemble.judged.add([seq], rows[-1:], -1)
+        scorer.release(rows)
+        text = f"{len(rows)} records like number {seq} were taken as normal and have been learnt"
+        scorer.notices.say(Notice(scorer.seen, "adopted", None, text, after=float(len(rows))))
+
+
+def would_score(scorer: Scorer) -> dict[int, float]:
+    """Return what each record that is held back would score now, by its number, oldest first.
+
+    Its entities' histories are those of now, the rest of its feature row is as it was.
+    """
+    held = scorer.quarantine
+    if not len(held):
+        return {}
+    rows = scorer.features.with_history(held.rows, held.keys, held.time_s)
+    return dict(zip(held.seqs.tolist(), scorer.rescore(rows).tolist(), strict=True))
