@@ -210,9 +210,7 @@ class FeatureBuilder:
         rows = rows.copy()
         places = [j for j, column in enumerate(self.columns) if column.aspect == "history"]
         for j, place in enumerate(places):
-            rows[:, place] = self._histories[j].observe(
-                np.ascontiguousarray(keys[:, j]), time_s, self.ticks
-            )
+            rows[:, place] = self._histories[j].observe(np.ascontiguousarray(keys[:, j]), time_s, self.ticks)
         return rows
 
     def _places(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,7 +18,8 @@ class Lane:
     """A feed on its way through the engine.
 
     `committed_entry` and `committed_seq` say how far results are durable, `skipped` which entries were set
-    aside, `tally` the alerts that are committed (replaced whole), `status` is the pipeline's status as of the last commit, replaced whole.
+    aside; `tally`, the committed alerts, and `status`, the pipeline's as of the last commit, are replaced
+    whole.
     """
 
     def __init__(

@@ -273,6 +273,16 @@ class LogReader:
         found = self._one(statement.order_by(column.first_seq.desc()).limit(1))
         return found if found is not None and seq < (found.first_seq or 0) + found.n else None
 
+    def read_back(self, feed: str) -> Iterator[StoredEntry]:
+        """Yield a feed's entries of records, the newest first."""
+        column = tables.entry.c
+        statement = _SELECT.where(column.feed == feed, column.first_seq.is_not(None))
+        statement = statement.order_by(column.first_seq.desc())
+        page = self._page(statement)
+        while page:
+            yield from page
+            page = self._page(statement.where(column.first_seq < page[-1].first_seq))
+
     def last_control(self, feed: str, kind: str, upto: int | None = None) -> ControlEntry | None:
         """Return the feed's newest control entry of a kind, not after entry `upto` (the end where None).
 

@@ -124,7 +124,7 @@ class Processor:
         for feed in list(self._held):
             self._release(self.lanes[feed])
         self.land()
-        if not self._results.empty:
+        if not (self._results.empty or self.abandoned):  # nothing may overtake what was given up
             commit, self._results = Commit(self._results), Results()
             self._submit(commit)
 

@@ -23,8 +23,10 @@ from stream.errors import BatchConflict, NotReady, Overloaded, UnknownAlert
 from stream.event import Events
 from stream.feeds import Feeds, require_name
 from stream.hub import Hub, Subscription
+from stream.judgement import Judgements
 from stream.lock import DataDirectoryLock
 from stream.log import Log, LogReader
+from stream.lookup import Lookup
 from stream.loss import Losses
 from stream.models import Models
 from stream.policy import Policies
@@ -75,6 +77,9 @@ class Runtime:
         )
         self._engine = self._made_engine(clock)
         self._events = Events(self._reader, self._store, self._losses, self._engine)
+        self.judgements = Judgements(
+            self._feeds, self._store, Lookup(self._reader), self._engine, self._require_ready
+        )
         self._predictions = Predictions(
             self._feeds, self._engine, self._models, clock, settings.server.max_body_bytes
         )

@@ -85,8 +85,10 @@ class Store:
         found: dict[str, Alert] = {}
         with self._database.reader.connect() as connection:
             for start in range(0, len(ids), IDS_AT_ONCE):
-                some = sa.select(column.id, column.body).where(column.id.in_(ids[start : start + IDS_AT_ONCE]))
-                found |= {id_: msgspec.json.decode(body, type=Alert) for id_, body in connection.execute(some)}
+                some = column.id.in_(ids[start : start + IDS_AT_ONCE])
+                for body in connection.execute(sa.select(column.body).where(some)).scalars():
+                    alert = msgspec.json.decode(body, type=Alert)
+                    found[alert.id] = alert
         return found
 
     def alert_tallies(self) -> dict[str, Tally]:

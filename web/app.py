@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from web import errors, feeds, ingest, live, models, page, predict, security, sockets, standing
+from web import errors, feeds, ingest, live, models, page, predict, security, sockets, standing, verdict
 from web.metrics import Metrics
 from web.site import EXTENSION, Site
 from web.sockets import Places
@@ -38,7 +38,7 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
         app, settings.server.allowed_hosts, settings.server.allowed_origins, loose_styles=not page.has_uplot()
     )
     sockets.init_app(app, site)
-    for blueprint in (feeds, ingest, live, models, predict, standing):
+    for blueprint in (feeds, ingest, live, models, predict, standing, verdict):
         app.register_blueprint(blueprint.blueprint)
     page.init_app(app)
     app.wsgi_app = WebSocketMiddleware(  # type: ignore[method-assign]

@@ -35,6 +35,7 @@ class Outcome(NamedTuple):
     scores: bytes
     flagged: bytes
     alerts: bytes
+    amendments: bytes
     state: bytes
 
 
@@ -124,6 +125,7 @@ def outcome(log: Log, cuts: Sequence[int], restarts: Sequence[int]) -> Outcome:
     pipeline = Pipeline(feed="shop", budget="1/400", seed=3)
     waiting = sorted(restarts, reverse=True)
     parts = []
+    amendments = []
     for before, entry in cut(log, [*cuts, *restarts]):
         while waiting and waiting[-1] <= before:
             waiting.pop()
@@ -133,7 +135,7 @@ def outcome(log: Log, cuts: Sequence[int], restarts: Sequence[int]) -> Outcome:
         elif isinstance(entry, ModelSwap):
             pipeline.swap(entry.model_id, model())
         else:
-            pipeline.apply(entry)
+            amendments += pipeline.apply(entry)
     assert pipeline.seen == RECORDS
     assert pipeline.model_id == "m"
     assert pipeline.budget == "1/150"
@@ -141,6 +143,7 @@ def outcome(log: Log, cuts: Sequence[int], restarts: Sequence[int]) -> Outcome:
         np.concatenate([part.score for part in parts]).tobytes(),
         np.concatenate([part.flagged for part in parts]).tobytes(),
         b"\n".join(msgspec.json.encode(alert) for part in parts for alert in part.alerts),
+        msgspec.json.encode(amendments),
         pipeline.dumps(),
     )
 
@@ -169,6 +172,7 @@ PLACES = st.integers(1, RECORDS - 1)
 def test_no_cut_and_no_restart_changes_anything(log: Log, cuts: list[int], restarts: list[int]) -> None:
     expected = whole(log, (), ())
     assert expected.alerts.count(b"\n") > 10
+    assert expected.amendments.count(b'"status":null') > 0
     got = outcome(log, cuts, restarts)
     for name, left, right in zip(Outcome._fields, got, expected, strict=True):
         assert left == right, name

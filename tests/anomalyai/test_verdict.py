@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from anomalyai import state
+from anomalyai.alert import Alert, Amendment, amended
 from anomalyai.control import Labels, Verdict
 from anomalyai.history import MAX_JUDGED, VerdictHistory
 from anomalyai.judged import JudgedRows
@@ -80,6 +81,87 @@ def test_a_verdict_lets_a_record_out_of_quarantine_and_only_a_false_alarm_is_lea
             for name, value in pipeline._scorer.ensemble.tight.state().items()
         )
         assert same != is_learnt
+
+
+def test_open_alerts_of_the_same_kind_are_ranked_anew() -> None:
+    records = feed()
+    odd = [seq for seq in range(3_001, 3_661, 60)]
+    for verdict, way in (("real", 1.0), ("false_alarm", -1.0)):
+        pipeline, _ = mature(records)
+        held = [seq for seq in odd if seq in pipeline._scorer.quarantine.seqs]
+        assert len(held) > 4
+        threshold = pipeline._scorer.threshold
+        *before, last = held
+        changes = [
+            change
+            for seq in before
+            for change in pipeline.apply(Verdict(seq, verdict, records[seq - 1]))  # type: ignore[arg-type]
+        ]
+        statuses = [(change.id, change.status) for change in changes if change.status is not None]
+        assert statuses == [(f"feed-{seq}", verdict) for seq in before]
+        shifts = sum(change.shift for change in changes if change.id == f"feed-{last}")
+        assert way * shifts > 0.1, f"an alert like the judged ones moved by {shifts}"
+        assert {change.threshold for change in changes if change.status is None} == {threshold}
+        assert all(f"feed-{seq}" in {change.id for change in changes} for seq in (*before, last))
+
+
+def test_an_open_alert_of_an_entity_with_a_confirmed_one_is_ranked_higher_than_others() -> None:
+    records = feed()
+    first, same, other = 3_421, 3_481, 3_541
+    for seq, customer in ((first, "c5"), (same, "c5"), (other, "c6")):
+        records[seq - 1].update(ODD, customer=customer)
+    pipeline, flagged = mature(records)
+    assert {first, same, other} <= set(flagged)
+    shifts = {c.id: c.shift for c in pipeline.apply(Verdict(first, "real", records[first - 1]))}
+    assert shifts[f"feed-{same}"] > shifts.get(f"feed-{other}", 0.0) + 0.2
+    taken_back = {c.id: c.shift for c in pipeline.apply(Verdict(first, "unsure", records[first - 1]))}
+    assert taken_back[f"feed-{same}"] == pytest.approx(-shifts[f"feed-{same}"], abs=1e-3)
+
+
+def test_a_verdict_takes_the_place_of_the_one_before() -> None:
+    records = feed()
+    pipeline, flagged = mature(records)
+    seq = [seq for seq in flagged if seq > 3_000][-1]
+    untouched = score(pipeline, records[seq - 1])
+    scores = []
+    for verdict in ("real", "unsure", "real", "false_alarm"):
+        pipeline.apply(Verdict(seq, verdict, records[seq - 1]))  # type: ignore[arg-type]
+        scores.append(score(pipeline, records[seq - 1]))
+        state = pipeline.dumps()
+        changes = pipeline.apply(Verdict(seq, verdict, records[seq - 1]))  # type: ignore[arg-type]
+        assert [change.status for change in changes] == [verdict], "said again it moves nothing"
+        assert pipeline.dumps() == state
+    assert scores[1] == pytest.approx(untouched, abs=1e-6)
+    assert scores[0] > untouched > scores[3]
+
+
+def test_a_verdict_on_no_single_record_is_its_alerts_status_alone() -> None:
+    pipeline, _ = mature(feed())
+    before = pipeline.dumps()
+    [change] = pipeline.apply(Verdict(4_000, "real", None, alert="feed-s17"))
+    assert (change.id, change.status, change.shift) == ("feed-s17", "real", 0.0)
+    assert pipeline.dumps() == before
+
+
+def test_an_alerts_next_revision() -> None:
+    alert = Alert(
+        id="f-1", feed="f", seq=1, time=None, score=4.0, one_in=1e4, severity="medium", summary="",
+        reasons=(), record={}, entities={},
+    )  # fmt: skip
+    moved = amended(alert, Amendment("f-1", None, shift=-0.5, threshold=3.0))
+    assert moved is not None
+    assert (moved.score, moved.severity, moved.status, moved.revision) == (3.5, "low", "open", 2)
+    assert moved.one_in == pytest.approx(10**3.5)
+    sunk = amended(alert, Amendment("f-1", None, shift=-9.0, threshold=3.0))
+    assert sunk is not None
+    assert (sunk.score, sunk.one_in) == (0.0, 1.0)
+    judged = amended(moved, Amendment("f-1", "real"))
+    assert judged is not None
+    assert (judged.score, judged.status, judged.revision) == (3.5, "real", 3)
+    assert amended(judged, Amendment("f-1", "real")) is None
+    assert amended(judged, Amendment("f-1", None, shift=2.0, threshold=3.0)) is None, (
+        "judged ones keep theirs"
+    )
 
 
 def test_an_unsure_verdict_changes_nothing() -> None:

@@ -1,0 +1,115 @@
+"""Verdicts and labels in the log: they survive kills, and a replay makes the same alerts of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from stream import tables
+from stream.database import Database
+from stream.judgement import ENTRY_LABELS, Label
+from stream.log import LogReader
+from stream.lookup import Lookup
+from tests.conftest import NewServer
+from tests.judging import RECORDS, alerts_of, is_odd, next_odd, odd_purchases, send_all, wait_scored
+from tests.serving import ServerProcess
+from tests.stream.conftest import RunningLog, rows, send
+from tests.stream.feeding import drain, outcome, running
+
+
+def replayed(data: Path, copy: Path, **engine: Any) -> None:
+    """Let one uninterrupted engine make its results of a copy of a log."""
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns("snapshots", "*.lock"))
+    database = Database(copy)
+    with database.writer.begin() as connection:
+        for table in (tables.alert, tables.score, tables.position):
+            connection.execute(table.delete())
+    database.close()
+    with running(copy, **engine) as runtime:
+        drain(runtime)
+
+
+def judge(server: ServerProcess, seq: int, verdict: str) -> dict[str, Any]:
+    answer = server.request("POST", f"/alerts/f-{seq}/verdict", json.dumps({"verdict": verdict}))
+    assert answer.status == 200, answer.body
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def test_verdicts_survive_kills_and_a_replay_makes_the_same_of_them(
+    new_server: NewServer, tmp_path: Path
+) -> None:
+    often = {"ANOMALYAI_ENGINE__SNAPSHOT_EVERY_RECORDS": "200", "ANOMALYAI_ENGINE__SNAPSHOT_EVERY_S": "0.1"}
+    server = new_server(environ=often)
+    send_all(server, "f", odd_purchases())
+    odd = [seq for seq in alerts_of(server, "f") if is_odd(seq)]
+    first = judge(server, odd[-1], "false_alarm")
+    server.kill()
+
+    server = new_server(environ=often)
+    assert alerts_of(server, "f")[odd[-1]].items() <= first.items()
+    judge(server, odd[-2], "real")
+    second = judge(server, odd[-1], "real")
+    labels = {"labels": [{"id": f"r{odd[-3]}", "label": 0}, {"seq": odd[-4], "label": 1}]}
+    answer = server.request("POST", "/feeds/f/labels", json.dumps(labels))
+    server.kill()
+    assert answer.json == {"accepted": 2, "rejected": []}
+
+    server = new_server(environ=often)
+    found = alerts_of(server, "f")
+    assert [found[seq]["status"] for seq in odd[-4:]] == ["real", "false_alarm", "real", "real"]
+    assert found[odd[-1]].items() <= second.items()
+    assert max(found[seq]["revision"] for seq in odd[:-4]) > 1, "nothing was ranked anew"
+    server.post("f", [next_odd()])
+    wait_scored(server, "f")
+    assert server.stop()[0] == 0
+
+    replayed(server.data, tmp_path / "small", max_batch_records=7)
+    replayed(server.data, tmp_path / "large", max_batch_records=10_000)
+    live = outcome(server.data)
+    assert [kind for _, kind, *_ in live.entries if kind in ("verdict", "labels")] == ["verdict"] * 3 + [
+        "labels"
+    ]
+    assert outcome(tmp_path / "small") == live
+    assert outcome(tmp_path / "large") == live
+
+
+def test_many_labels_become_entries_of_a_bounded_size_that_wait_their_turn(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as runtime:
+        runtime.post("f", json.dumps(odd_purchases()).encode(), "application/json")
+        drain(runtime)
+        flagged = {alert.seq for alert in runtime.alerts("f", limit=1000)[0]}
+        taken, rejected = runtime.judgements.label(
+            "f", [Label(i, i + 1, 1 if is_odd(i + 1) else 0) for i in range(RECORDS)]
+        )
+        assert (taken, rejected) == (RECORDS, [])
+        statuses = {alert.seq: alert.status for alert in runtime.alerts("f", limit=1000)[0]}
+        assert statuses == {seq: "real" if is_odd(seq) else "false_alarm" for seq in flagged}
+        assert runtime.feed("f")["quarantined"] == 0, "what was held back is learnt or dropped"
+    database = Database(tmp_path / "data")
+    with database.reader.connect() as connection:
+        bodies = sa.select(tables.entry.c.body).where(tables.entry.c.kind == "labels")
+        sizes = [len(json.loads(body)["seqs"]) for body in connection.execute(bodies).scalars()]
+    database.close()
+    assert sizes == [ENTRY_LABELS, ENTRY_LABELS, ENTRY_LABELS, RECORDS - 3 * ENTRY_LABELS]
+
+
+def test_records_are_looked_up_by_number_and_by_the_newest_of_an_id(running_log: RunningLog) -> None:
+    feeds = running_log.feeds()
+    for first in (0, 10, 20):
+        send(feeds, rows(first, 10))
+    send(feeds, b'{"c": {"id": 7}, "a": 1.0}')
+    send(feeds, b'{"c": {"id": "7"}, "a": 2.0}')
+    lookup = Lookup(LogReader(running_log.database))
+    assert lookup.by_seq("f", [1, 15, 16, 33, 0, 15]) == {
+        1: {"a": 0.0, "b": "x0"}, 15: {"a": 14.0, "b": "x2"}, 16: {"a": 15.0, "b": "x0"},
+    }  # fmt: skip
+    assert lookup.by_id("f", "b", ["x0", "x1", "none"]) == {
+        "x0": (28, {"a": 27.0, "b": "x0"}),
+        "x1": (29, {"a": 28.0, "b": "x1"}),
+    }
+    assert lookup.by_id("f", "c.id", ["7"])["7"][0] >= 31

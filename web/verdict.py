@@ -1,0 +1,152 @@
+"""Verdicts and labels over HTTP: people judge alerts, programs say what became of records."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from flask import Blueprint, Response, request
+from msgspec import Meta
+
+from anomalyai.errors import TooLarge, UnreadableBody
+from anomalyai.media import CSV, JSON, SNIFFED, media_of
+from anomalyai.records import Rejection
+from stream.judgement import MAX_NOTE_CHARS, Label
+from web.body import read_body
+from web.errors import json_response
+from web.query import NoQuery, read_query
+from web.site import current_site
+
+blueprint = Blueprint("verdict", __name__)
+
+MAX_LABELS = 10_000
+"""Labels of one request."""
+
+LABEL_FIELDS = ("seq", "id", "label")
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class VerdictBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a verdict."""
+
+    verdict: Literal["real", "false_alarm", "unsure"]
+    note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)] | None = None
+
+
+class LabelsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of labels as JSON; each is looked at by itself."""
+
+    labels: list[msgspec.Raw]
+
+
+class LabelItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One label: exactly one of `seq` and `id` is given."""
+
+    label: Literal[0, 1]
+    seq: Annotated[int, Meta(ge=1, lt=2**62)] | None = None
+    id: str | int | None = None
+
+
+@blueprint.post("/alerts/<alert_id>/verdict")
+def post_verdict(alert_id: str) -> Response:
+    """Take a verdict on an alert; answered with the alert as it is after it."""
+    read_query(NoQuery)
+    body = _read(VerdictBody, read_body())
+    alert, reranked = current_site().runtime.judgements.judge(alert_id, body.verdict, body.note)
+    return json_response({**msgspec.to_builtins(alert), "reranked": reranked})
+
+
+@blueprint.post("/feeds/<feed>/labels")
+def post_labels(feed: str) -> Response:
+    """Take labels as JSON or CSV; answered once they are durable, with what was not taken and why."""
+    read_query(NoQuery)
+    labels, refused = _labels(read_body())
+    accepted, rejected = current_site().runtime.judgements.label(feed, labels)
+    rejected = sorted([*refused, *rejected], key=lambda rejection: rejection.index)
+    return json_response({"accepted": accepted, "rejected": rejected}, 202)
+
+
+def _read(kind: type[T], body: bytes) -> T:
+    """Decode a JSON body to a struct, refusing unknown keys by name."""
+    if request.mimetype not in SNIFFED:
+        media_of(request.content_type, body)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$.")
+        unknown = text.partition("unknown field `")[2].rstrip("`") or text.partition("field `")[2].rstrip("`")
+        field = where.rstrip("`") or unknown or None
+        raise UnreadableBody(f"the body does not fit: {text}", code="bad_body", field=field) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnreadableBody(f"expected a JSON object: {error}") from error
+
+
+def _labels(body: bytes) -> tuple[list[Label], list[Rejection]]:
+    media = request.mimetype
+    if media in SNIFFED:
+        media = JSON if body.lstrip()[:1] == b"{" else CSV
+    else:
+        media = media_of(request.content_type, body)
+    items = _from_csv(body) if media == CSV else [bytes(raw) for raw in _read(LabelsBody, body).labels]
+    if len(items) > MAX_LABELS:
+        raise TooLarge(f"expected at most {MAX_LABELS} labels, got {len(items)}", hint="send them in parts")
+    labels: list[Label] = []
+    refused: list[Rejection] = []
+    for index, item in enumerate(items):
+        taken = _label(index, item)
+        if isinstance(taken, Label):
+            labels.append(taken)
+        else:
+            refused.append(taken)
+    return labels, refused
+
+
+def _label(index: int, item: bytes | dict[str, Any]) -> Label | Rejection:
+    try:
+        read = (
+            msgspec.json.decode(item, type=LabelItem)
+            if isinstance(item, bytes)
+            else msgspec.convert(item, LabelItem)
+        )
+    except (msgspec.MsgspecError, RecursionError) as error:
+        text, _, where = str(error).partition(" - at `$.")
+        named = text.partition("field `")[2].rstrip("`")
+        return Rejection(index, where.rstrip("`") or named or None, text)
+    if (read.seq is None) == (read.id is None):
+        return Rejection(index, "seq", "expected exactly one of seq and id")
+    key = read.seq if read.seq is not None else str(read.id)
+    return Label(index, key, read.label)
+
+
+def _from_csv(body: bytes) -> list[bytes | dict[str, Any]]:
+    """Return the data rows of a CSV body with a header of `label` and `seq` or `id`."""
+    try:
+        text = body.decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableBody(f"expected CSV in UTF-8: {error}") from error
+    header = [name.strip() for name in rows[0]] if rows else []
+    unknown = [name for name in header if name not in LABEL_FIELDS]
+    if unknown:
+        raise UnreadableBody(f"unknown column {unknown[0][:60]!r}", code="bad_body", field=unknown[0][:60])
+    if sorted(header) not in (["label", "seq"], ["id", "label"]):
+        raise UnreadableBody(
+            f"expected CSV with the header seq,label or id,label, got {','.join(header)[:80]!r}",
+            hint='or JSON: {"labels": [{"seq": 1, "label": 0}]}',
+        )
+    return [_cells(header, row) for row in rows[1:] if row]
+
+
+def _cells(header: list[str], row: list[str]) -> dict[str, Any]:
+    """Return a row's cells; what is a whole number becomes one, but for an id."""
+    if len(row) != len(header):
+        return {"label": f"a row of {len(row)} cells"}
+    cells: dict[str, Any] = {}
+    for name, cell in zip(header, row, strict=True):
+        text = cell.strip()
+        is_number = name != "id" and text.isascii() and text.isdigit() and len(text) <= 18
+        cells[name] = int(text) if is_number else text
+    return cells
