@@ -54,6 +54,11 @@ class Channel:
         return bool(self._viewers)
 
     @property
+    def viewers(self) -> int:
+        """How many are watching."""
+        return len(self._viewers)
+
+    @property
     def dropped(self) -> int:
         """Points and stats messages that present viewers were too slow for."""
         with self._lock:

@@ -12,6 +12,8 @@ from stream.shard import Shard
 from stream.store import Tally
 
 RERANKED_KEPT = 256
+JUDGED = ("verdicts", "labels", "reranked")
+"""What is counted of verdicts since the start: them, labels, and alerts that were ranked anew."""
 
 
 class Lane:
@@ -35,12 +37,12 @@ class Lane:
         self.committed_entry, self.committed_seq = committed
         self.skipped = skipped
         self.tally = tally
-        self.judged = {"verdict": 0, "labels": 0}  # since the start
+        self.judged = dict.fromkeys(JUDGED, 0)
         self.reranked: dict[int, int] = {}
         self.meter = Meter(monotonic_s)
         self.threshold: float | None = None
         self.status: dict[str, Any] = shard.pipeline.status()
-        self._snapshot_s = monotonic_s
+        self.snapshot_s = monotonic_s
         self._snapshot_entry = shard.entry
         self._since_snapshot = 0
 
@@ -70,6 +72,7 @@ class Lane:
 
     def rerank(self, entry: int, count: int) -> None:
         """Note how many alerts a verdict ranked anew, for whoever waits for it."""
+        self.judged["reranked"] += count
         self.reranked[entry] = count
         if len(self.reranked) > RERANKED_KEPT:
             del self.reranked[next(iter(self.reranked))]
@@ -83,10 +86,10 @@ class Lane:
         """Whether the state has moved far enough, or long enough ago, to be saved."""
         if self.shard.entry == self._snapshot_entry:
             return False
-        return self._since_snapshot >= every_records or monotonic_s - self._snapshot_s >= every_s
+        return self._since_snapshot >= every_records or monotonic_s - self.snapshot_s >= every_s
 
     def saved(self, monotonic_s: float) -> None:
         """Note that the present state was saved."""
         self._snapshot_entry = self.shard.entry
-        self._snapshot_s = monotonic_s
+        self.snapshot_s = monotonic_s
         self._since_snapshot = 0

@@ -259,7 +259,7 @@ class Processor:
         """Gather what a verdict or labels have changed of earlier alerts."""
         if isinstance(item.control, Verdict | Labels):
             said = len(item.control.labels) if isinstance(item.control, Labels) else 1
-            lane.judged["labels" if isinstance(item.control, Labels) else "verdict"] += said
+            lane.judged["labels" if isinstance(item.control, Labels) else "verdicts"] += said
         changes = lane.shard.amendments
         if not changes:
             return

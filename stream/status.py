@@ -14,7 +14,7 @@ from stream.clock import Clock
 from stream.engine import Engine
 from stream.feeds import Feeds
 from stream.hub import Hub
-from stream.lane import Lane
+from stream.lane import JUDGED, Lane
 from stream.loss import Losses
 from stream.training import Training
 
@@ -58,6 +58,7 @@ class Status:
         lane = engine.lane(feed)
         pipeline = lane.status if lane is not None else UNSCORED
         job = self._training.latest(feed)
+        channel = self._hub.channel(feed)
         return {
             "feed": feed,
             "schema": msgspec.to_builtins(admission.schema),
@@ -72,6 +73,10 @@ class Status:
             "training": msgspec.to_builtins(job) if job is not None else None,
             "dead_letters": len(lane.skipped) if lane is not None else 0,
             **self._log(admission, lane),
+            "alerts_by": _tally(lane),
+            "judged": lane.judged if lane is not None else dict.fromkeys(JUDGED, 0),
+            "viewers": {"open": channel.viewers, "dropped": channel.dropped},
+            "snapshot_age_s": self._snapshot_age_s(lane),
         }
 
     def _log(self, admission: FeedAdmission, lane: Lane | None) -> dict[str, Any]:
@@ -125,6 +130,10 @@ class Status:
         oldest_s = self._backlog.oldest_s(admission.feed) if self._lag_records(admission, engine) else None
         return 0.0 if oldest_s is None else round(max(0.0, self._clock.now_s() - oldest_s), 3)
 
+    def _snapshot_age_s(self, lane: Lane | None) -> float | None:
+        """Return how long ago the feed's state was saved, or taken up at the start."""
+        return None if lane is None else round(self._clock.monotonic_s() - lane.snapshot_s, 3)
+
     def _model(self, model_id: str | None) -> dict[str, Any] | None:
         """Return what a page shows of a model; its id alone where the manifest is gone."""
         if model_id is None:
@@ -141,3 +150,9 @@ class Status:
                 "last_seq": manifest.last_seq,
             }
         return self._manifests[model_id]
+
+
+def _tally(lane: Lane | None) -> list[dict[str, Any]]:
+    """Return how many alerts there are by severity and status."""
+    tally = sorted(lane.tally.items()) if lane is not None else []
+    return [{"severity": severity, "status": status, "count": n} for (severity, status), n in tally]

@@ -6,8 +6,8 @@ counters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -20,17 +20,55 @@ if TYPE_CHECKING:
     from web.sockets import Places
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-FEED_COUNTERS = (
-    "accepted",
-    "rejected",
-    "shed",
-    "alerts",
-    "late",
-    "too_late",
-    "future",
-    "dead_letters",
-    "dropped",
-    "lost",
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Figure(NamedTuple):
+    """One figure of every feed, or of the whole runtime: where it stands in their description."""
+
+    name: str
+    help: str
+    path: tuple[str, ...]
+    is_counter: bool = False
+
+
+FEED_FIGURES = (
+    Figure("accepted", "Records accepted.", ("accepted",), is_counter=True),
+    Figure("rejected", "Records rejected.", ("rejected",), is_counter=True),
+    Figure("shed", "Records shed at admission.", ("shed",), is_counter=True),
+    Figure("alerts", "Alerts raised.", ("alerts",), is_counter=True),
+    Figure("verdicts", "Verdicts applied since the start.", ("judged", "verdicts"), is_counter=True),
+    Figure("labels", "Labels applied since the start.", ("judged", "labels"), is_counter=True),
+    Figure("reranked", "Open alerts ranked anew since the start.", ("judged", "reranked"), is_counter=True),
+    Figure("adopted", "Records held back and learnt later.", ("adopted",), is_counter=True),
+    Figure("late", "Records late, within the bound.", ("late",), is_counter=True),
+    Figure("too_late", "Records too late to be believed.", ("too_late",), is_counter=True),
+    Figure("future", "Records of the future, not believed.", ("future",), is_counter=True),
+    Figure("dropped", "Records no longer kept.", ("dropped",), is_counter=True),
+    Figure("lost", "Records that a repair could not save.", ("lost",), is_counter=True),
+    Figure("dead_letters", "Log entries set aside.", ("dead_letters",), is_counter=True),
+    Figure("evicted", "Entities and values that gave way.", ("evicted_entities",), is_counter=True),
+    Figure("displaced", "Held-back records that gave way.", ("quarantine_dropped",), is_counter=True),
+    Figure("quarantined", "Records held back from learning.", ("quarantined",)),
+    Figure("lag_records", "Records accepted and not scored.", ("lag", "records")),
+    Figure("lag_seconds", "Age of the oldest record that waits.", ("lag", "s")),
+    Figure("events_per_second", "Records scored a second, lately.", ("events_per_second",)),
+    Figure("latency_p99_ms", "99 in 100 records had a result in so many ms, lately.", ("p99_ms",)),
+    Figure("promised_rate", "Promised share of flagged records.", ("promised_rate",)),
+    Figure("realised_rate", "Share of records that were flagged.", ("realised_rate",)),
+    Figure("viewers", "Live viewers.", ("viewers", "open")),
+    Figure(
+        "viewer_messages_dropped", "Messages that present viewers were too slow for.", ("viewers", "dropped")
+    ),
+    Figure("snapshot_age_seconds", "Time since the state was saved or taken up.", ("snapshot_age_s",)),
+)
+RUNTIME_FIGURES = (
+    Figure("commits", "Transactions committed since the start.", ("commits",), is_counter=True),
+    Figure("commit_units", "Appends and results in these transactions.", ("units",), is_counter=True),
+    Figure("backlog_records", "Records that wait for the engine.", ("backlog", "records")),
+    Figure("backlog_bytes", "Bytes of the records that wait.", ("backlog", "size_bytes")),
+    Figure("dead_letters", "Log entries set aside since the start.", ("dead_letters",), is_counter=True),
+    Figure("feeds", "Feeds.", ("feeds",)),
 )
 
 
@@ -95,29 +133,41 @@ class _Scrape(Collector):
         yield GaugeMetricFamily(
             "anomalyai_ready", "1 when ready for records.", value=float(self._runtime.ready)
         )
-        feeds = self._runtime.feeds() if self._runtime.ready else []
-        for name in FEED_COUNTERS:
-            family = CounterMetricFamily(
-                f"anomalyai_feed_{name}", f"Records of a feed: {name}.", labels=("feed",)
-            )
-            for feed in feeds:
-                family.add_metric([feed["feed"]], _number(feed.get(name)))
-            yield family
-        lag = GaugeMetricFamily(
-            "anomalyai_feed_lag_records", "Records accepted and not scored.", labels=("feed",)
+        stats = self._runtime.stats()
+        for figure in RUNTIME_FIGURES:
+            yield _family("anomalyai", figure, [([], stats)])
+        feeds = [([feed["feed"]], feed) for feed in (self._runtime.feeds() if stats["ready"] else [])]
+        for figure in FEED_FIGURES:
+            yield _family("anomalyai_feed", figure, feeds, labels=("feed",))
+        by = GaugeMetricFamily(
+            "anomalyai_feed_alerts_by",
+            "Alerts by severity and status.",
+            labels=("feed", "severity", "status"),
         )
-        for feed in feeds:
-            lag.add_metric([feed["feed"]], _number(feed["lag"]["records"]))
-        yield lag
-        age = GaugeMetricFamily(
-            "anomalyai_feed_lag_seconds",
-            "Age of the oldest record that waits to be scored.",
-            labels=("feed",),
-        )
-        for feed in feeds:
-            age.add_metric([feed["feed"]], _number(feed["lag"]["s"]))
-        yield age
+        for names, feed in feeds:
+            for cell in feed["alerts_by"]:
+                by.add_metric([*names, cell["severity"], cell["status"]], float(cell["count"]))
+        yield by
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+def method_label(method: str) -> str:
+    """Return a request's method as a label: what clients make up must not become series."""
+    return method if method in KNOWN_METHODS else "other"
+
+
+def _family(
+    prefix: str,
+    figure: Figure,
+    rows: Sequence[tuple[list[str], Mapping[str, Any]]],
+    labels: tuple[str, ...] = (),
+) -> Metric:
+    """Return one figure of each row; a row that does not have it yet is left out."""
+    kind = CounterMetricFamily if figure.is_counter else GaugeMetricFamily
+    family = kind(f"{prefix}_{figure.name}", figure.help, labels=labels)
+    for names, row in rows:
+        value: Any = row
+        for step in figure.path:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        if isinstance(value, int | float):
+            family.add_metric(names, float(value))
+    return family

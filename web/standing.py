@@ -7,7 +7,7 @@ import time
 from flask import Blueprint, Flask, Response, g, request
 
 from web.errors import json_response
-from web.metrics import CONTENT_TYPE
+from web.metrics import CONTENT_TYPE, method_label
 from web.query import NoQuery, read_query
 from web.site import Site, current_site
 
@@ -52,7 +52,7 @@ def init_app(app: Flask, site: Site) -> None:
         route = request.url_rule.rule if request.url_rule else "none"
         upgraded = g.get("upgraded", False)
         site.metrics.requests.labels(
-            request.method, route, "101" if upgraded else str(response.status_code)
+            method_label(request.method), route, "101" if upgraded else str(response.status_code)
         ).inc()
         if "started" in g and not upgraded:
             site.metrics.request_seconds.labels(route).observe(time.perf_counter() - g.started)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.judging import alerts_of, odd_purchases, send_all
 from tests.serving import ServerProcess, receive
+
+FEED_LABELS = {"feed", "severity", "status"}
+
+
+def families(server: ServerProcess) -> Iterator[Metric]:
+    yield from text_string_to_metric_families(server.request("GET", "/metrics").body.decode())
 
 
 def test_health_and_readiness(server: ServerProcess) -> None:
@@ -37,3 +48,63 @@ def test_metrics_are_text_for_prometheus(server: ServerProcess) -> None:
     assert answer.headers["content-type"].startswith("text/plain; version=")
     names = {family.name for family in text_string_to_metric_families(answer.body.decode())}
     assert {"anomalyai_ready", "anomalyai_internal_errors", "anomalyai_slow_viewers"} <= names
+
+
+def test_metrics_tell_what_became_of_a_feed(server: ServerProcess, feed: str) -> None:
+    send_all(server, feed, odd_purchases())
+    first, *_ = flagged = alerts_of(server, feed)
+    server.request("POST", f"/alerts/{feed}-{first}/verdict", '{"verdict": "real"}')
+    labels = {"labels": [{"seq": seq, "label": 0} for seq in range(1, 8)]}
+    server.request("POST", f"/feeds/{feed}/labels", json.dumps(labels))
+    with server.socket(f"/feeds/{feed}/live") as viewer:
+        receive(viewer)
+        found = {
+            sample.name: sample.value
+            for family in families(server)
+            for sample in family.samples
+            if sample.labels.get("feed") == feed and "severity" not in sample.labels
+        }
+    described = server.request("GET", f"/feeds/{feed}").json
+    for name, value in {
+        "accepted_total": len(odd_purchases()),
+        "rejected_total": 0,
+        "shed_total": 0,
+        "alerts_total": len(flagged),
+        "verdicts_total": 1,
+        "labels_total": 7,
+        "reranked_total": described["judged"]["reranked"],
+        "quarantined": described["quarantined"],
+        "dead_letters_total": 0,
+        "lag_records": 0,
+        "lag_seconds": 0,
+        "viewers": 1,
+    }.items():
+        assert found[f"anomalyai_feed_{name}"] == value, name
+    assert 0 <= found["anomalyai_feed_snapshot_age_seconds"] < 600
+    assert found["anomalyai_feed_latency_p99_ms"] > 0
+    by = {
+        (sample.labels["severity"], sample.labels["status"]): sample.value
+        for family in families(server)
+        for sample in family.samples
+        if sample.name == "anomalyai_feed_alerts_by" and sample.labels["feed"] == feed
+    }
+    assert sum(by.values()) == len(flagged)
+    assert sum(n for (_, status), n in by.items() if status == "real") == 1
+    assert {cell["status"] for cell in described["alerts_by"]} >= {"open", "real"}
+
+
+def test_no_client_can_make_series(server: ServerProcess) -> None:
+    """Labels are feeds, routes, known methods and statuses; whatever else a client makes up has no label."""
+    server.request("BREW", "/nowhere/at-all")
+    server.request("GET", "/alerts/made-up-1")
+    server.request("GET", "/feeds/made-up")
+    samples = [sample for family in families(server) for sample in family.samples]
+    assert "made-up" not in {sample.labels.get("feed") for sample in samples}
+    methods = {s.labels["method"] for s in samples if s.name == "anomalyai_http_requests_total"}
+    assert methods <= {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"}
+    assert "other" in methods
+    routes = {sample.labels["route"] for sample in samples if "route" in sample.labels}
+    assert not any("made-up" in route or "nowhere" in route for route in routes)
+    for family in families(server):
+        if family.name.startswith("anomalyai_feed_"):
+            assert all(set(sample.labels) <= FEED_LABELS for sample in family.samples), family.name
