@@ -80,7 +80,10 @@ def label_value(value: Any) -> float:
     (1.0, 0.0, nan)
     """
     key = value.strip().lower() if isinstance(value, str) else value
-    return _LABELS.get(key, math.nan)
+    try:
+        return _LABELS.get(key, math.nan)
+    except TypeError:  # a list or an object
+        return math.nan
 
 
 class Reader:

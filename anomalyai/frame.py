@@ -65,7 +65,7 @@ def open_frame(data: bytes | str) -> Frame:
         envelope = _envelope.decode(body)
     except msgspec.ValidationError:
         return Frame(None, "ndjson", body)  # other keys: a record, or several
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _broken_envelope(body) or Frame(None, "ndjson", body)
     if (envelope.records is UNSET) == (envelope.columns is UNSET):
         return Frame(None, "ndjson", body)

@@ -8,7 +8,7 @@ import click
 
 
 @click.command(short_help="Measure speed on this machine.")
-@click.option("--end-to-end", is_flag=True, help="Only the server over one WebSocket with durable acks.")
+@click.option("--end-to-end", is_flag=True, help="Only the server: four producers, durable acks, scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line.")
 def command(end_to_end: bool, as_json: bool) -> None:
     """Measure speed beside what one would otherwise run: River's and scikit-learn's own loops.
@@ -35,6 +35,6 @@ def command(end_to_end: bool, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(results).decode())
         return
-    click.echo(f"{'':>24} {'events/s':>14} {'baseline':>14} {'ratio':>9}")
+    click.echo(f"{'events/s, or as named':>24} {'value':>14} {'baseline':>14} {'ratio':>9}")
     for name, row in results.items():
-        click.echo(f"{name:>24} {row['value']:>14,.0f} {row['baseline']:>14,.0f} {row['ratio']:>8.1f}x")
+        click.echo(f"{name:>24} {row['value']:>14,.0f} {row['baseline']:>14,.0f} {row['ratio']:>8.2f}x")
