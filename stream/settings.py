@@ -48,6 +48,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_sockets: Annotated[
         int, Meta(ge=1, le=10_000, description="WebSockets open at once; each holds two threads.")
     ] = 500
+    log_format: Annotated[
+        Literal["text", "json"],
+        Meta(description="How stderr is written: text for people, or one JSON object a line."),
+    ] = "text"
 
     ping_interval_s: Annotated[
         float,

@@ -8,6 +8,7 @@ dies with it.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from web import journal
 
 if TYPE_CHECKING:
     from anomalyai.model_store import Manifest, ModelStore
@@ -58,7 +61,7 @@ class Demo:
         if known:
             manifest, self._origin = known[-1], "loaded"
         else:
-            print(f"Training a starter model for the feed {self._feed!r}", file=sys.stderr, flush=True)
+            journal.announce(f"Training a starter model for the feed {self._feed!r}")
             manifest = train_starter(self._feed, self._schema, self._clean_chunks(), runtime.models)
             self._origin = "trained just now on simulated clean records"
         self._model_id = manifest.id
@@ -76,8 +79,8 @@ class Demo:
         while not stop.is_set():
             code = self._run_once(url, stop)
             if not stop.is_set():
-                print(
-                    f"The simulator ended with code {code}, see {self._log_path}", file=sys.stderr, flush=True
+                journal.announce(
+                    f"The simulator ended with code {code}, see {self._log_path}", logging.WARNING
                 )
                 stop.wait(RESTART_S)
 

@@ -23,8 +23,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
+from anomalyai.errors import AnomalyAIError
 from stream.errors import DataDirectoryInUse, SettingsError
 from stream.lock import LOCK_NAME, DataDirectoryLock
+from web import journal
 from web.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -54,6 +56,19 @@ class Companion(Protocol):
 
     def run(self, url: str, stop: threading.Event) -> None:
         """Run until `stop`, in a thread of the worker, once the address has been announced."""
+
+
+def serve(settings: Settings, companion: Companion | None = None) -> None:
+    """Serve until stopped; never returns. What prevents a start is raised; with JSON on stderr, logged."""
+    log_format = settings.server.log_format
+    journal.set_up(log_format)
+    try:
+        Server(settings, companion).run()
+    except AnomalyAIError as error:
+        if log_format == "text":
+            raise
+        log.critical("%s", error)
+        sys.exit(1)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -87,6 +102,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             "proc_name": "anomalyai",
         }.items():
             self.cfg.set(name, value)
+        if self.settings.server.log_format == "json":
+            self.cfg.set("logger_class", journal.JsonLogger)
 
     def run(self) -> None:
         """Serve until stopped; exits 0 when it was asked to, 1 when it failed."""
@@ -100,8 +117,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         from stream.runtime import Runtime
         from web.app import create_app
 
-        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-        logging.getLogger("anomalyai").setLevel(logging.INFO)
+        journal.set_up(self.settings.server.log_format)
         runtime = Runtime.open(self.settings, lock=self._lock)
         return runtime, create_app(runtime, self.settings, stop)
 
@@ -165,7 +181,7 @@ def acquire_lock(data: Path) -> DataDirectoryLock:
             if _is_running(_holder(data)) or time.monotonic() > deadline:
                 raise
         if not told:
-            print(f"Waiting for the rest of a killed server to leave {data}", file=sys.stderr, flush=True)
+            journal.announce(f"Waiting for the rest of a killed server to leave {data}")
             told = True
         time.sleep(0.2)
 

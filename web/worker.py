@@ -23,6 +23,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from anomalyai.errors import AnomalyAIError
 from stream.errors import DatabaseDamaged
+from web import journal
 from web.answer import HTTP_CODES, error_body
 from web.standby import Standby
 
@@ -74,7 +75,7 @@ class EngineWorker(ThreadWorker):  # type: ignore[misc]
             self.wsgi = Standby(error)
             self._stand_by(error)
         except AnomalyAIError as error:
-            print(f"Error: {error}", file=sys.stderr, flush=True)
+            journal.announce(f"Error: {error}", logging.CRITICAL)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def run(self) -> None:
@@ -101,15 +102,15 @@ class EngineWorker(ThreadWorker):  # type: ignore[misc]
             started = True  # and not ready: the runtime's causes say why
             self._stand_by(error)
         except AnomalyAIError as error:
-            print(f"Error: {error}", file=sys.stderr, flush=True)
+            journal.announce(f"Error: {error}", logging.CRITICAL)
         finally:
             if not started:
                 self._fail()
 
     def _stand_by(self, error: DatabaseDamaged) -> None:
         url = cast("Server", self.app).url
-        print(f"Error: {error}", file=sys.stderr)
-        print(f"Not ready, answering on {url}", file=sys.stderr, flush=True)
+        journal.announce(f"Error: {error}", logging.CRITICAL)
+        journal.announce(f"Not ready, answering on {url}", logging.WARNING)
 
     def _fail(self) -> None:
         self.failed = True

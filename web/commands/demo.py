@@ -28,7 +28,7 @@ def command(host: str | None, port: int | None, data: str | None, rate: float) -
     from simulators.fraud import FraudSimulator
     from stream.settings import load
     from web.demo import Demo
-    from web.server import Server
+    from web.server import serve
 
     settings = load(overrides={"server.host": host, "server.port": port, "data": data})
 
@@ -38,4 +38,4 @@ def command(host: str | None, port: int | None, data: str | None, rate: float) -
 
     simulate = ("simulate", FEED, "--rate", str(rate), "--seed", str(SEED))
     log_path = settings.data_path / "simulator.log"
-    Server(settings, Demo(FEED, FraudSimulator.feed_toml, clean_chunks, simulate, log_path)).run()
+    serve(settings, Demo(FEED, FraudSimulator.feed_toml, clean_chunks, simulate, log_path))

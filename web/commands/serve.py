@@ -15,14 +15,24 @@ import click
 @click.option(
     "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file of settings."
 )
-def command(host: str | None, port: int | None, data: str | None, config: Path | None) -> None:
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), help="How stderr is written (default text)."
+)
+def command(
+    host: str | None, port: int | None, data: str | None, config: Path | None, log_format: str | None
+) -> None:
     """Run the server: ingest, scoring, alerts and the live page.
 
     Prints `Listening on http://HOST:PORT` as its first line when it is ready. Stop it with Ctrl-C or SIGTERM:
     what was accepted is scored and stored before it exits.
     """
     from stream.settings import load
-    from web.server import Server
+    from web.server import serve
 
-    overrides: dict[str, Any] = {"server.host": host, "server.port": port, "data": data}
-    Server(load(config, overrides=overrides)).run()
+    overrides: dict[str, Any] = {
+        "server.host": host,
+        "server.port": port,
+        "server.log_format": log_format,
+        "data": data,
+    }
+    serve(load(config, overrides=overrides))
