@@ -7,18 +7,21 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from stream import tables
 from stream.database import Database
+from stream.errors import NotReady, UnknownAlert
 from stream.judgement import ENTRY_LABELS, Label
 from stream.log import LogReader
 from stream.lookup import Lookup
+from stream.runtime import Runtime
 from tests.conftest import NewServer
 from tests.judging import RECORDS, alerts_of, is_odd, next_odd, odd_purchases, send_all, wait_scored
 from tests.serving import ServerProcess
 from tests.stream.conftest import RunningLog, rows, send
-from tests.stream.feeding import drain, outcome, running
+from tests.stream.feeding import drain, outcome, running, settings
 
 
 def replayed(data: Path, copy: Path, **engine: Any) -> None:
@@ -113,3 +116,29 @@ def test_records_are_looked_up_by_number_and_by_the_newest_of_an_id(running_log:
         "x1": (29, {"a": 28.0, "b": "x1"}),
     }
     assert lookup.by_id("f", "c.id", ["7"])["7"][0] >= 31
+
+
+def test_a_runtime_that_is_not_ready_takes_neither(tmp_path: Path) -> None:
+    runtime = Runtime.open(settings(tmp_path / "data"))
+    with pytest.raises(NotReady, match="not started"):
+        runtime.judgements.judge("f-1", "real")
+    with pytest.raises(NotReady, match="not started"):
+        runtime.judgements.label("f", [Label(0, 1, 1)])
+    runtime.stop(10.0)
+
+
+def test_a_verdict_on_a_record_that_left_the_quarantine_changes_its_alert_alone(tmp_path: Path) -> None:
+    """What the engine has not held back for long is no longer at hand; its alert is judged all the same."""
+    with running(tmp_path / "data") as runtime:
+        runtime.post("f", json.dumps(odd_purchases()).encode(), "application/json")
+        drain(runtime)
+        alert = runtime.alerts("f", limit=1)[0][0]
+        runtime.judgements.judge(alert.id, "false_alarm")
+        quarantined = runtime.feed("f")["quarantined"]
+        after, reranked = runtime.judgements.judge(alert.id, "unsure", "what it was learnt as stays learnt")
+        assert (after.status, after.revision) == ("unsure", 3)
+        assert after.score == alert.score
+        assert reranked >= 0
+        assert runtime.feed("f")["quarantined"] == quarantined
+        with pytest.raises(UnknownAlert):
+            runtime.judgements.judge("f-0", "real")
