@@ -27,6 +27,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from stream.errors import DatabaseDamaged, LogFailure, StoreVersion
 
 FILE_NAME = "anomalyai.db"
+PENDING_NAME = "repair.pending"
 PAGE_BYTES = 8192
 CHECKPOINT_PAGES = 2000
 BUSY_TIMEOUT_MS = 10_000
@@ -98,6 +99,9 @@ class Database:
         DatabaseDamaged
             The file is damaged, or no database.
         """
+        if (self.path.parent / PENDING_NAME).exists():
+            self.damage = f"a repair of {self.path.parent} was cut short"
+            raise damaged(self.damage)
         logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every start otherwise
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
@@ -121,6 +125,12 @@ class Database:
                 field="data",
                 hint="check the disk and the file's rights, restore it from a copy, or name another --data",
             ) from error
+
+    def checkpoint(self) -> None:
+        """Bring everything from the write-ahead file into the main one, durably. While nobody else has it."""
+        with self.writer.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the pooled connections."""

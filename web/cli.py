@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "Send the records of a file to a server.",
     "score": "Score the records of a file.",
     "backtest": "Measure detection on a labelled file.",
+    "repair": "Save what can be read of a damaged database.",
     "bench": "Measure speed on this machine.",
 }
 
