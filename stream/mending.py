@@ -104,7 +104,7 @@ def _mend_producers(connection: sa.Connection) -> None:
 
 
 def _mend_positions(connection: sa.Connection, snapshots: Path) -> None:
-    """Let no position lie before a score that was committed with it, or a snapshot that was saved after it."""
+    """Let no position lie before a score that was committed with it, or a snapshot saved after it."""
     score, position = tables.score.c, tables.position
     newest: dict[str, dict[str, Any]] = {}
     rows = sa.select(score.feed, score.entry, score.first_seq + score.n - 1).order_by(score.entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -78,6 +79,13 @@ class ServerProcess:
                 start_new_session=True,
             )
 
+    def stand_by(self) -> ServerProcess:
+        """Start it and wait until it says that it is not ready, and where it answers."""
+        before = len(self.stderr()) if self.data.exists() else 0
+        self.launch()
+        self.url = self._url_of_standby(before)
+        return self
+
     def start(self) -> ServerProcess:
         """Start it and wait until it says where it listens."""
         began = time.monotonic()
@@ -87,6 +95,15 @@ class ServerProcess:
         self.url = line.removeprefix("Listening on ").strip()
         self.start_s = time.monotonic() - began
         return self
+
+    def _url_of_standby(self, before: int) -> str:
+        deadline = time.monotonic() + START_S
+        told = re.compile(r"^Not ready, answering on (http://\S+)$", re.MULTILINE)
+        while (found := told.search(self.stderr()[before:])) is None:
+            assert self.process.poll() is None, self.stderr()
+            assert time.monotonic() < deadline, self.stderr()
+            time.sleep(0.05)
+        return found[1]
 
     def read_line(self, timeout_s: float) -> str:
         """Read the next line of its stdout; empty at its end."""
