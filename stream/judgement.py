@@ -26,8 +26,8 @@ __all__ = ["MAX_NOTE_CHARS", "Judgements", "Label"]
 
 PATIENCE_S = 30.0
 MAX_NOTE_CHARS = 2_000
-ENTRY_LABELS, ENTRY_BYTES = 500, 1 << 20
-"""Labels, and bytes of records, that close a log entry of labels."""
+ENTRY_LABELS, ENTRY_BYTES = 100, 1 << 20
+"""Labels, and bytes of records, that close a log entry of labels; between two, records have their turn."""
 
 log = logging.getLogger("anomalyai.stream")
 

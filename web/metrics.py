@@ -24,12 +24,13 @@ KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPT
 
 
 class Figure(NamedTuple):
-    """One figure of every feed, or of the whole runtime: where it stands in their description."""
+    """One figure of every feed, or of the whole runtime: where its description has it, in what unit."""
 
     name: str
     help: str
     path: tuple[str, ...]
     is_counter: bool = False
+    unit: float = 1.0
 
 
 FEED_FIGURES = (
@@ -53,7 +54,7 @@ FEED_FIGURES = (
     Figure("lag_records", "Records accepted and not scored.", ("lag", "records")),
     Figure("lag_seconds", "Age of the oldest record that waits.", ("lag", "s")),
     Figure("events_per_second", "Records scored a second, lately.", ("events_per_second",)),
-    Figure("latency_p99_ms", "99 in 100 records had a result in so many ms, lately.", ("p99_ms",)),
+    Figure("latency_p99_seconds", "99 in 100 records had a result in that, lately.", ("p99_ms",), unit=0.001),
     Figure("promised_rate", "Promised share of flagged records.", ("promised_rate",)),
     Figure("realised_rate", "Share of records that were flagged.", ("realised_rate",)),
     Figure("viewers", "Live viewers.", ("viewers", "open")),
@@ -169,5 +170,5 @@ def _family(
         for step in figure.path:
             value = value.get(step) if isinstance(value, Mapping) else None
         if isinstance(value, int | float):
-            family.add_metric(names, float(value))
+            family.add_metric(names, float(value) * figure.unit)
     return family

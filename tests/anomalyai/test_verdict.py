@@ -128,6 +128,9 @@ def test_a_verdict_takes_the_place_of_the_one_before() -> None:
         pipeline.apply(Verdict(seq, verdict, records[seq - 1]))  # type: ignore[arg-type]
         scores.append(score(pipeline, records[seq - 1]))
         state = pipeline.dumps()
+        model = pipeline._scorer.ensemble.model
+        assert model is not None
+        pipeline = Pipeline.loads(state, {"trained-in-place": model})
         changes = pipeline.apply(Verdict(seq, verdict, records[seq - 1]))  # type: ignore[arg-type]
         assert [change.status for change in changes] == [verdict], "said again it moves nothing"
         assert pipeline.dumps() == state

@@ -98,7 +98,7 @@ def test_many_labels_become_entries_of_a_bounded_size_that_wait_their_turn(tmp_p
         bodies = sa.select(tables.entry.c.body).where(tables.entry.c.kind == "labels")
         sizes = [len(json.loads(body)["seqs"]) for body in connection.execute(bodies).scalars()]
     database.close()
-    assert sizes == [ENTRY_LABELS, ENTRY_LABELS, ENTRY_LABELS, RECORDS - 3 * ENTRY_LABELS]
+    assert sizes == [ENTRY_LABELS] * (RECORDS // ENTRY_LABELS) + [RECORDS % ENTRY_LABELS]
 
 
 def test_records_are_looked_up_by_number_and_by_the_newest_of_an_id(running_log: RunningLog) -> None:
