@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ from stream.judgement import ENTRY_LABELS, Label
 from stream.log import LogReader
 from stream.lookup import Lookup
 from stream.runtime import Runtime
+from stream.testing import die_at
 from tests.conftest import NewServer
 from tests.judging import RECORDS, alerts_of, is_odd, next_odd, odd_purchases, send_all, wait_scored
 from tests.serving import ServerProcess
 from tests.stream.conftest import RunningLog, rows, send
 from tests.stream.feeding import drain, outcome, running, settings
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload([__name__])
 
 
 def replayed(data: Path, copy: Path, **engine: Any) -> None:
@@ -79,6 +85,53 @@ def test_verdicts_survive_kills_and_a_replay_makes_the_same_of_them(
     ]
     assert outcome(tmp_path / "small") == live
     assert outcome(tmp_path / "large") == live
+
+
+def judge_and_die(data: Path, alert_id: str, step: str) -> None:
+    """Judge an alert, and be killed on the way."""
+    runtime = Runtime.open(settings(data))
+    runtime.start()
+    die_at(step, 1)
+    runtime.judgements.judge(alert_id, "real")
+    runtime.stop(60.0)
+
+
+@pytest.fixture(scope="module")
+def unjudged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Return a data directory with open alerts of one kind, and the id of the last of them."""
+    data = tmp_path_factory.mktemp("unjudged") / "data"
+    with running(data) as runtime:
+        runtime.post("f", json.dumps(odd_purchases()).encode(), "application/json")
+        drain(runtime)
+        return data, [alert.id for alert in runtime.alerts("f", limit=1000)[0] if is_odd(alert.seq)][-1]
+
+
+@pytest.mark.parametrize(
+    ("step", "is_kept"),
+    [
+        ("the log's rows are written, not committed", False),
+        ("the results are written, not committed", True),
+        ("the results are committed, the engine not told", True),
+    ],
+)
+def test_a_crash_on_the_way_of_a_verdict_leaves_all_of_it_or_nothing(
+    step: str, is_kept: bool, tmp_path: Path, unjudged: tuple[Path, str]
+) -> None:
+    before, alert_id = unjudged
+    data = tmp_path / "data"
+    shutil.copytree(before, data)
+    process = processes.Process(target=judge_and_die, args=(data, alert_id, step))
+    process.start()
+    process.join(100)
+    assert process.exitcode == -signal.SIGKILL
+    with running(data) as runtime:
+        drain(runtime)
+        assert runtime.alert(alert_id).status == ("real" if is_kept else "open")
+    found = outcome(data)
+    assert (found.alerts != outcome(before).alerts) == is_kept
+    if is_kept:
+        replayed(data, tmp_path / "replayed")
+        assert outcome(tmp_path / "replayed") == found
 
 
 def test_many_labels_become_entries_of_a_bounded_size_that_wait_their_turn(tmp_path: Path) -> None:
