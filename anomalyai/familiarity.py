@@ -42,13 +42,13 @@ class PairTable:
 
         `before`, float64 [n], takes how often; untouched where missing.
         """
-        keys = np.where((first == 0) | (second == 0), np.uint64(0), mixed(first, second))
-        out = np.full(len(keys), UNKNOWN, dtype=np.uint8)
+        out = np.full(len(first), UNKNOWN, dtype=np.uint8)
         table = self.table
         table.put_through(
-            len(keys),
+            len(first),
             lambda start, room: meet_rows(
-                keys,
+                first,
+                second,
                 first_tick,
                 table.keys,
                 table.touched,
@@ -71,8 +71,9 @@ class PairTable:
         self.table.restore(state)
 
 
-def mixed(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return keys of pairs of keys, never 0 (the finaliser of SplitMix64: Steele, Lea & Flood 2014)."""
+@compiled
+def mixed(first: Any, second: Any) -> Any:
+    """Return the key of a pair of keys, never 0 (the finaliser of SplitMix64: Steele, Lea & Flood 2014)."""
     z = first * np.uint64(0x9E3779B97F4A7C15) + second
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -81,7 +82,8 @@ def mixed(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.u
 
 @compiled
 def meet_rows(
-    keys: Any,
+    first: Any,
+    second: Any,
     first_tick: Any,
     table_keys: Any,
     touched: Any,
@@ -95,18 +97,19 @@ def meet_rows(
     """Look each pair up and count it; returns (reached, fresh, evicted)."""
     fresh = 0
     evicted = 0
-    for i in range(start, keys.shape[0]):
-        if keys[i] == np.uint64(0):
+    for i in range(start, len(first)):
+        if first[i] == np.uint64(0) or second[i] == np.uint64(0):
             continue
-        if fresh >= room and find_slot(table_keys, touched, keys[i])[1] == 1:
+        key = mixed(first[i], second[i])
+        if fresh >= room and find_slot(table_keys, touched, key)[1] == 1:
             return i, fresh, evicted
-        slot, found = claim_slot(table_keys, touched, last_s, stats, keys[i], first_tick + i)
+        slot, found = claim_slot(table_keys, touched, last_s, stats, key, first_tick + i)
         fresh += found == 1
         evicted += found == 2
         out[i] = MET if found == 0 else NEW
         before[i] = stats[slot, 0]
         stats[slot, 0] += np.float32(1.0)
-    return keys.shape[0], fresh, evicted
+    return len(first), fresh, evicted
 
 
 @compiled

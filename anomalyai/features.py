@@ -24,11 +24,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai.detectors.compilation import compiled
 from anomalyai.familiarity import MAX_COUNTERPARTIES, PairTable
 from anomalyai.history import VerdictHistory
 from anomalyai.hour import HourRate, turns
 from anomalyai.place import distances_apart
-from anomalyai.profile import MAX_PLACES, MAX_TRACKED, EntityProfile
+from anomalyai.profile import MAX_PLACES, MAX_TRACKED, EntityProfile, Observed
 from anomalyai.rarity import ValueRarity
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
@@ -81,15 +82,32 @@ class FeatureBuilder:
         self._time = schema.time or ""
         self._counterparties = counterparties(len(self.entities))
         self._pairs = {pair: PairTable(max_entities) for pair in sorted_pairs(self._counterparties)}
-        self._profiles = [
-            EntityProfile(len(self.tracked), len(others), len(self.positions), max_entities)
-            for others in self._counterparties
-        ]
         self._histories = [VerdictHistory() for _ in self.entities]
         self._rarities = [ValueRarity(MAX_CATEGORY_VALUES) for _ in self.categories]
         self._rarities += [ValueRarity(max_entities) for _ in self.entities]
+        of_feed = len(self._rarities) + (self._hour is not None) + (len(self.positions) > 1)
+        self._first_profile = len(self.numbers) + of_feed
+        self._profiles = self._new_profiles()
         self.columns = self._columns()
         self.counts = self._counts()
+
+    def _new_profiles(self) -> list[EntityProfile]:
+        """Return a profile for each entity field, one's columns behind the other's, histories between."""
+        profiles: list[EntityProfile] = []
+        column, count = self._first_profile, len(self._rarities) + len(self._pairs)
+        for others in self._counterparties:
+            profile = EntityProfile(
+                len(self.tracked),
+                len(others),
+                len(self.positions),
+                self.max_entities,
+                first_column=column,
+                first_count=count,
+            )
+            profiles.append(profile)
+            column += profile.width + 1
+            count += 2 * profile.tracked
+        return profiles
 
     def _columns(self) -> tuple[Column, ...]:
         columns = [Column(field, "value") for field in self.numbers]
@@ -138,55 +156,53 @@ class FeatureBuilder:
         batch's own, NaN where a record's is not to be believed.
         """
         times = batch.time_s if time_s is None else time_s
-        raw = self._pick(batch.numbers, batch.schema.numbers, self.numbers, np.nan)
-        numbers = np.clip(np.where(np.isfinite(raw), raw, np.nan), -MAX_NUMBER, MAX_NUMBER)
+        rows = np.full((batch.n, len(self.columns)), np.nan)
+        counts = np.full((batch.n, len(self.counts)), np.nan)
+        clip_numbers(self._pick(batch.numbers, batch.schema.numbers, self.numbers, np.nan), MAX_NUMBER, rows)
         known = (*batch.schema.categories, *batch.schema.entities)
         keys = self._pick(batch.keys, known, (*self.categories, *self.entities), np.uint64(0))
         keys = np.ascontiguousarray(keys.T)
-        columns: list[NDArray[np.float64]] = [numbers]
+        places = self._places(rows)
+        of_feed = np.empty((self._first_profile - len(self.numbers), batch.n))
         before = np.full((len(self._rarities) + len(self._pairs), batch.n), np.nan)
-        counts: list[NDArray[np.float64]] = [before.T]
         for j, table in enumerate(self._rarities):
-            columns.append(table.observe(keys[j], self.ticks, before[j])[:, None])
+            of_feed[j] = table.observe(keys[j], self.ticks, before[j])
         if self._hour is not None:
-            columns.append(self._hour.observe(times)[:, None])
-        places = self._places(numbers)
+            of_feed[len(self._rarities)] = self._hour.observe(times)
         if len(self.positions) > 1:
-            apart = np.empty(batch.n)
-            distances_apart(places[:, :2], places[:, 2:4], apart)
-            columns.append(apart[:, None])
+            distances_apart(places[:, :2], places[:, 2:4], of_feed[-1])
         entities = keys[len(self.categories) :]
         self._observe_entities(
-            entities, times, numbers, places, before[len(self._rarities) :], columns, counts
+            entities, times, places, before[len(self._rarities) :], Observed(rows, counts)
         )
+        rows[:, len(self.numbers) : self._first_profile] = of_feed.T
+        counts[:, : len(before)] = before.T
         self.ticks += batch.n
-        return np.hstack(columns), np.hstack(counts)
+        return rows, counts
 
     def _observe_entities(
         self,
         keys: NDArray[np.uint64],
         time_s: NDArray[np.float64],
-        numbers: NDArray[np.float64],
         places: NDArray[np.float64],
         met_before: NDArray[np.float64],
-        columns: list[NDArray[np.float64]],
-        counts: list[NDArray[np.float64]],
+        seen: Observed,
     ) -> None:
-        """Compare the records with their entities and append what is found."""
+        """Compare the records with their entities and write what is found beside the numbers in `seen`."""
         met = {
             pair: table.observe(keys[pair[0]], keys[pair[1]], self.ticks, before)
             for (pair, table), before in zip(self._pairs.items(), met_before, strict=True)
         }
-        transformed = np.arcsinh(numbers[:, self._tracked])
+        transformed = np.arcsinh(seen.columns[:, self._tracked])
         angles = turns(time_s)
         parts = zip(self._profiles, self._counterparties, self._histories, strict=True)
         for j, (profile, others, history) in enumerate(parts):
             with_others = np.empty((len(time_s), len(others)), dtype=np.uint8)
             for place, other in enumerate(others):
                 with_others[:, place] = met[min(j, other), max(j, other)]
-            seen = profile.observe(keys[j], time_s, angles, transformed, with_others, places, self.ticks)
-            columns += [seen.columns, history.observe(keys[j], time_s, self.ticks)[:, None]]
-            counts.append(seen.counts)
+            profile.observe(keys[j], time_s, angles, transformed, with_others, places, self.ticks, seen)
+            after = profile.first_column + profile.width
+            seen.columns[:, after] = history.observe(keys[j], time_s, self.ticks)
 
     def entity_keys(self, batch: RecordBatch, places: NDArray[np.int64] | None = None) -> NDArray[np.uint64]:
         """Return the keys of the entities of a batch, or of some places in it, uint64 [n, entities]."""
@@ -267,6 +283,15 @@ class FeatureBuilder:
             part.restore(
                 {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
             )
+
+
+@compiled
+def clip_numbers(numbers: Any, most: Any, rows: Any) -> None:
+    """Write numbers, float64 [n, k], to the first k columns of `rows`: clipped, NaN where not finite."""
+    for i in range(numbers.shape[0]):
+        for j in range(numbers.shape[1]):
+            number = numbers[i, j]
+            rows[i, j] = min(max(number, -most), most) if np.isfinite(number) else np.nan
 
 
 def counterparties(entities: int) -> list[tuple[int, ...]]:

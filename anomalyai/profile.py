@@ -30,12 +30,12 @@ _NEW = _HOURS + hour.OWN_STATS
 
 
 class Observed(NamedTuple):
-    """What a profile made of n records, NaN where the entity or the quantity is missing.
+    """Rows that profiles write what they make of n records to, where entity and quantity are there.
 
-    `columns` is float64 [n, profile.width]: deviations of the tracked numbers, of the pause and of the
-    distance from the usual place; burst, surge; surprise of the hour and of each counterparty; speed.
-    `counts` is float64 [n, 2 * tracked]: how many of the entity's own values each number's habit rests on,
-    and the habits, as asinh.
+    To `columns`, float64 [n, any], from `first_column` on: deviations of the tracked numbers, of the pause and
+    of the distance from the usual place; burst, surge; surprise of the hour and of each counterparty; speed.
+    To `counts`, float64 [n, any], from `first_count` on: how many of the entity's own values each number's
+    habit rests on, and the habits, as asinh.
     """
 
     columns: NDArray[np.float64]
@@ -55,16 +55,30 @@ class EntityProfile:
         Positions of a record, of which the first `MAX_PLACES` are tracked.
     max_entities
         Bound of the table; the least recently used entity gives way.
+    first_column, first_count
+        Where its columns and its counts begin in the rows that `observe` writes to.
     """
 
-    def __init__(self, tracked: int, counterparties: int, places: int, max_entities: int) -> None:
+    def __init__(
+        self,
+        tracked: int,
+        counterparties: int,
+        places: int,
+        max_entities: int,
+        *,
+        first_column: int = 0,
+        first_count: int = 0,
+    ) -> None:
         self.tracked = tracked
         self.counterparties = counterparties
         self.places = min(places, MAX_PLACES)
         self.habits = self.tracked + 1 + self.places
         first_place = _NEW + counterparties
         first_habit = first_place + place.STATS * self.places
-        self._layout = np.array([self.tracked, counterparties, self.places, first_place, first_habit])
+        self.first_column = first_column
+        self._layout = np.array(
+            [self.tracked, counterparties, self.places, first_place, first_habit, first_column, first_count]
+        )
         self.table = EntityTable(first_habit + habit.STATS * self.habits, max_entities)
         self.pooled: NDArray[np.float64] = np.zeros((self.habits, habit.POOLED))
         self.pooled_pairs: NDArray[np.float64] = np.zeros((counterparties, 2))
@@ -72,7 +86,7 @@ class EntityProfile:
 
     @property
     def width(self) -> int:
-        """Columns that `observe` returns."""
+        """Columns that `observe` writes."""
         return self.habits + 3 + self.counterparties + self.places
 
     def observe(
@@ -84,16 +98,14 @@ class EntityProfile:
         met: NDArray[np.uint8],
         places: NDArray[np.float64],
         first_tick: int,
-    ) -> Observed:
+        seen: Observed,
+    ) -> None:
         """Compare n records with the profiles and learn them, one after another in order.
 
         `turns` are `hour.turns` of the times, `numbers` asinh(x) [n, tracked or more], `met` [n,
         counterparties] as `familiarity` says, `places` latitudes and longitudes in turn [n, 2 * places or
-        more].
+        more]. What is found is written to `seen`; what is missing is left as it is there.
         """
-        seen = Observed(
-            np.full((len(keys), self.width), np.nan), np.full((len(keys), 2 * self.tracked), np.nan)
-        )
         table = self.table
         self.late += table.put_through(
             len(keys),
@@ -118,7 +130,6 @@ class EntityProfile:
                 room,
             ),
         )
-        return seen
 
     def state(self) -> dict[str, Any]:
         """Return the state for `anomalyai.state`, names prefixed by the caller."""
@@ -191,14 +202,14 @@ def compare_numbers(
     stats: Any, slot: Any, numbers: Any, layout: Any, pooled: Any, columns: Any, counts: Any, i: Any
 ) -> None:
     """Compare the numbers of record `i` with its entity's habits and learn them."""
-    tracked, first_habit = layout[0], layout[4]
+    tracked, first_habit, column, count = layout[0], layout[4], layout[5], layout[6]
     for j in range(tracked):
         if not np.isnan(numbers[i, j]):
             at = first_habit + habit.STATS * j
-            counts[i, j] = stats[slot, at + 2]
+            counts[i, count + j] = stats[slot, at + 2]
             deviation, usual = habit.deviate(stats, slot, at, pooled, j, numbers[i, j])
-            columns[i, j] = deviation
-            counts[i, tracked + j] = usual
+            columns[i, column + j] = deviation
+            counts[i, count + tracked + j] = usual
 
 
 @compiled
@@ -220,12 +231,13 @@ def compare_times(
     if np.isnan(time_s[i]):
         return
     tracked, n_places, first_habit = layout[0], layout[2], layout[4]
+    column = layout[5] + tracked
     elapsed_s = 0.0
     if not np.isnan(pause_s):
         elapsed_s = pause_s
         at = first_habit + habit.STATS * tracked
-        columns[i, tracked], _ = habit.deviate(stats, slot, at, pooled, tracked, np.log1p(pause_s))
-    column = tracked + 1 + n_places
+        columns[i, column], _ = habit.deviate(stats, slot, at, pooled, tracked, np.log1p(pause_s))
+    column += 1 + n_places
     pace.count_event(stats, slot, elapsed_s, columns, i, column)
     is_known = pace.is_older_than_a_day(stats, slot)
     columns[i, column + 2] = hour.surprise_of_hour(
@@ -239,11 +251,12 @@ def compare_counterparties(
 ) -> None:
     """Say how surprising the counterparties of record `i` are, and count them."""
     tracked, counterparties, n_places = layout[0], layout[1], layout[2]
+    column = layout[5] + tracked + n_places + 4
     events = float(stats[slot, _EVENTS])
     for other in range(counterparties):
         if met[i, other] != familiarity.UNKNOWN:
             is_new = met[i, other] == familiarity.NEW
-            columns[i, tracked + n_places + 4 + other] = familiarity.surprise_of_new(
+            columns[i, column + other] = familiarity.surprise_of_new(
                 stats, slot, _NEW + other, events, pooled_pairs, other, is_new
             )
 
@@ -253,13 +266,14 @@ def compare_places(
     stats: Any, slot: Any, pause_s: Any, places: Any, layout: Any, pooled: Any, columns: Any, i: Any
 ) -> None:
     """Compare the places of record `i` with its entity's last and usual ones, and learn them."""
-    tracked, counterparties, n_places, first_place, first_habit = layout
+    tracked, counterparties, n_places, first_place, first_habit, column, _ = layout
     for p in range(n_places):
         latitude, longitude = places[i, 2 * p], places[i, 2 * p + 1]
         if place.is_place(latitude, longitude):
             at = first_place + place.STATS * p
             speed, away = place.journey(stats, slot, at, latitude, longitude, pause_s)
-            columns[i, tracked + n_places + 4 + counterparties + p] = speed
+            columns[i, column + tracked + n_places + 4 + counterparties + p] = speed
             if not np.isnan(away):
                 j = tracked + 1 + p
-                columns[i, j], _ = habit.deviate(stats, slot, first_habit + habit.STATS * j, pooled, j, away)
+                at = first_habit + habit.STATS * j
+                columns[i, column + j], _ = habit.deviate(stats, slot, at, pooled, j, away)

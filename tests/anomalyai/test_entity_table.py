@@ -10,7 +10,7 @@ import pytest
 from anomalyai import state
 from anomalyai.entity_table import WAYS, EntityTable
 from anomalyai.hour import turns
-from anomalyai.profile import EntityProfile
+from anomalyai.profile import EntityProfile, Observed
 from anomalyai.rarity import ValueRarity
 
 
@@ -29,8 +29,9 @@ def observe(
 def told(profile: EntityProfile, who: np.ndarray, when: object, value: float, tick: int) -> np.ndarray:
     times = np.broadcast_to(np.asarray(when, dtype=np.float64), who.shape).copy()
     nothing = np.empty((len(who), 0))
-    seen = profile.observe(
-        who, times, turns(times), np.full((len(who), 1), value), nothing.astype(np.uint8), nothing, tick
+    seen = Observed(np.full((len(who), profile.width), np.nan), np.full((len(who), 2), np.nan))
+    profile.observe(
+        who, times, turns(times), np.full((len(who), 1), value), nothing.astype(np.uint8), nothing, tick, seen
     )
     return np.column_stack([seen.columns[:, 0], seen.columns[:, 2], seen.counts[:, 0] == 0.0])
 
