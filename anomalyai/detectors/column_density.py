@@ -48,6 +48,9 @@ that hardly ever leaves its middle every other value is far from it."""
 EDGES = np.exp(STEP * np.arange(BINS))
 """1 + distance at which each bin begins."""
 
+ENDS = np.expm1(STEP * np.arange(BINS + 1))
+"""Distance at which that many bins end."""
+
 WIDTHS = EDGES * np.expm1(STEP)
 PSEUDO_MASS = PSEUDO_RECORDS * -np.expm1(-STEP) / EDGES
 PSEUDO_SURPRISE = -np.log(PSEUDO_MASS / WIDTHS)
@@ -90,6 +93,10 @@ class ColumnDensity:
         self.median: NDArray[np.float64] = np.zeros(columns)
         self.spread: NDArray[np.float64] = np.ones(columns)
         self.mass: NDArray[np.float64] = np.zeros((columns, BINS))
+        self._table: NDArray[np.float64] = np.zeros((columns, BINS))
+        self._total: NDArray[np.float64] = np.zeros(columns)
+        self._farthest: NDArray[np.float64] = np.zeros(columns)
+        self._index: NDArray[np.float64] = np.zeros(columns)
         self._refresh()
 
     def fit_scale(self, values: NDArray[np.float64]) -> None:
@@ -175,14 +182,8 @@ class ColumnDensity:
         self._refresh()
 
     def _refresh(self) -> None:
-        self._table = np.zeros((len(self.median), BINS))
         tabulate(self.mass, self._table)
-        beyond = np.cumsum(self.mass[:, ::-1], axis=1)[:, ::-1]
-        self._total: NDArray[np.float64] = beyond[:, 0]
-        filled = (beyond >= 0.5).sum(axis=1)  # bins up to the farthest that half a record is left of
-        wide = (filled > 0) & (beyond[:, FAR_MIDDLE] >= FAR_SPREAD_SHARE * self._total)
-        self._farthest: NDArray[np.float64] = np.where(wide, np.expm1(STEP * filled), np.inf)
-        self._index: NDArray[np.float64] = np.empty(len(self.median))
+        reach(self.mass, self._total, self._farthest)
         tail_indices(self.mass, self._index)
 
     def state(self) -> dict[str, Any]:
@@ -251,6 +252,26 @@ def add_bins(bins: Any, rows: Any, mass: Any) -> None:
 
 
 @compiled
+def reach(mass: Any, total: Any, farthest: Any) -> None:
+    """Write every column's mass, and the end of the farthest bin that half a record is left in or beyond.
+
+    Infinite where a column tells nothing of it (`FAR_MIDDLE`).
+    """
+    for j in range(mass.shape[0]):
+        beyond = 0.0
+        beyond_middle = 0.0
+        filled = 0
+        for b in range(BINS - 1, -1, -1):
+            beyond += mass[j, b]
+            filled += beyond >= 0.5
+            if b == FAR_MIDDLE:
+                beyond_middle = beyond
+        total[j] = beyond
+        is_wide = filled > 0 and beyond_middle >= FAR_SPREAD_SHARE * beyond
+        farthest[j] = ENDS[filled] if is_wide else np.inf
+
+
+@compiled
 def tail_indices(mass: Any, index: Any) -> None:
     """Write a cautious tail index of every column's distances: Hill's estimate less its error."""
     for j in range(mass.shape[0]):
@@ -262,9 +283,10 @@ def tail_indices(mass: Any, index: Any) -> None:
             tail += mass[j, b]
         excess = 0.0
         for beyond in range(b, MISSING):
-            excess += mass[j, beyond] * np.log(
-                (np.sqrt(EDGES[beyond] * EDGES[beyond + 1]) - 1.0) / (EDGES[b] - 1.0)
-            )
+            if mass[j, beyond] > 0.0:
+                excess += mass[j, beyond] * np.log(
+                    (np.sqrt(EDGES[beyond] * EDGES[beyond + 1]) - 1.0) / (EDGES[b] - 1.0)
+                )
         known = tail + PRIOR_TAIL
         estimate = known / (excess + PRIOR_TAIL / PRIOR_INDEX) * (1.0 - CAUTION / np.sqrt(known))
         index[j] = min(max(estimate, LEAST_INDEX), MOST_INDEX)
