@@ -2,8 +2,8 @@
 
 For each block of records a few figures are taken: of every number its level, spread and missing share, of
 every category and entity the mean rarity of its values, of the feed the mean raw score. Each is measured in
-its own usual variation from block to block and given to a Page-Hinkley test (`river.drift.PageHinkley`; Page
-1954), which adds up what exceeds a tolerance: one odd block is no drift, some in a row are.
+its own usual variation from block to block and given to a Page-Hinkley test (`anomalyai.page_hinkley`), which
+adds up what exceeds a tolerance: one odd block is no drift, some in a row are.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import PageHinkley
-from river.stats import Mean
 
+from anomalyai.detectors.compilation import compiled
 from anomalyai.features import Column
 from anomalyai.notice import Notice
+from anomalyai.page_hinkley import new_tests, update_tests
 from anomalyai.wording import number
 
 __all__ = ["DriftWatch", "Series"]
@@ -74,7 +74,7 @@ class DriftWatch:
         """Start anew: figures have changed their meaning."""
         for array in (self.mean, self.variance, self.weight, self.quiet):
             array[:] = 0
-        self._tests = [_test() for _ in self.series]
+        self._tests = new_tests(len(self.series))
 
     def observe(
         self,
@@ -85,47 +85,20 @@ class DriftWatch:
         seen: int,
     ) -> list[Notice]:
         """Take a block: rows, float64 [n, columns], raw scores [n], the columns' usual middle and spread."""
-        figures = self._figures(values, raw, median, spread)
+        figures = np.empty(len(self.series))
+        take_figures(values, raw, median, spread, self._numbers, self._mixes, figures)
         variation = np.maximum(np.sqrt(self.variance), self._floors)
         off = np.clip((figures - self.mean) / variation, -MOST_OFF, MOST_OFF)
+        drifted = np.empty(len(self.series), dtype=np.bool_)
+        told = np.where(self.weight >= SETTLED_AFTER, off, np.nan)
+        update_tests(self._tests, told, TOLERANCE, THRESHOLD, drifted)
         notices = []
         self.quiet = np.maximum(self.quiet - 1, 0)
-        for place in np.flatnonzero((self.weight >= SETTLED_AFTER) & np.isfinite(off)).tolist():
-            test = self._tests[place]
-            test.update(float(off[place]))  # type: ignore[no-untyped-call]
-            if test.drift_detected:
-                self._tests[place] = _test()
-                if not self.quiet[place]:
-                    notices.append(self._notice(place, float(figures[place]), median, spread, seen))
-                    self.quiet[place] = QUIET_BLOCKS
+        for place in np.flatnonzero(drifted & (self.quiet == 0)).tolist():
+            notices.append(self._notice(place, float(figures[place]), median, spread, seen))
+            self.quiet[place] = QUIET_BLOCKS
         self._learn(figures, off, variation)
         return notices
-
-    def _figures(
-        self,
-        values: NDArray[np.float64],
-        raw: NDArray[np.float64],
-        median: NDArray[np.float64],
-        spread: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """Return the figures of a block in the order of `series`, NaN where nothing is known."""
-        numbers = (values[:, self._numbers] - median[self._numbers]) / spread[self._numbers]
-        known = ~np.isnan(numbers)
-        count = known.sum(axis=0)
-        clipped = np.where(known, np.clip(numbers, -CLIPPED_SPREADS, CLIPPED_SPREADS), 0.0)
-        mixes = values[:, self._mixes]
-        with_mix = ~np.isnan(mixes)
-        with np.errstate(invalid="ignore"):
-            level = clipped.sum(axis=0) / count
-            return np.concatenate(
-                [
-                    level,
-                    np.abs(clipped - np.where(known, level, 0.0)).sum(axis=0) / count,
-                    1.0 - count / len(values),
-                    np.where(with_mix, mixes, 0.0).sum(axis=0) / with_mix.sum(axis=0),
-                    [float(raw.mean())],
-                ]
-            )
 
     def _learn(
         self, figures: NDArray[np.float64], off: NDArray[np.float64], variation: NDArray[np.float64]
@@ -162,14 +135,14 @@ class DriftWatch:
             "variance": self.variance,
             "weight": self.weight,
             "quiet": self.quiet,
-            "tests": np.array([_test_state(test) for test in self._tests]).reshape(len(self._tests), -1),
+            "tests": self._tests,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a state of the same columns."""
         self.mean, self.variance = state["mean"], state["variance"]
         self.weight, self.quiet = state["weight"], state["quiet"]
-        self._tests = [_restored(row) for row in state["tests"]]
+        self._tests = state["tests"]
 
 
 _SAYINGS = {
@@ -194,28 +167,43 @@ def _columns(series: Sequence[Series], kind: What) -> NDArray[np.int64]:
     return np.array([s.column for s in series if s.kind == kind], dtype=np.int64)
 
 
-def _test() -> PageHinkley:
-    return PageHinkley(min_instances=1, delta=TOLERANCE, threshold=THRESHOLD)
+@compiled
+def take_figures(
+    values: Any, raw: Any, median: Any, spread: Any, numbers: Any, mixes: Any, figures: Any
+) -> None:
+    """Write the figures of a block in the order of `DriftWatch.series`, NaN where nothing is known."""
+    rows, count = len(raw), len(numbers)
+    for place in range(count):
+        j = numbers[place]
+        known = 0
+        level = 0.0
+        for i in range(rows):
+            if not np.isnan(values[i, j]):
+                known += 1
+                level += clipped(values[i, j], median[j], spread[j])
+        level = level / known if known else np.nan
+        away = 0.0
+        for i in range(rows):
+            if not np.isnan(values[i, j]):
+                away += abs(clipped(values[i, j], median[j], spread[j]) - level)
+        figures[place] = level
+        figures[count + place] = away / known if known else np.nan
+        figures[2 * count + place] = 1.0 - known / rows
+    for place in range(len(mixes)):
+        known = 0
+        total = 0.0
+        for i in range(rows):
+            if not np.isnan(values[i, mixes[place]]):
+                known += 1
+                total += values[i, mixes[place]]
+        figures[3 * count + place] = total / known if known else np.nan
+    total = 0.0
+    for i in range(rows):
+        total += raw[i]
+    figures[-1] = total / rows
 
 
-# River offers no way to keep a test's state but to pickle it whole, which snapshots never do.
-def _test_state(test: PageHinkley) -> list[float]:
-    """Return the sums that a test goes on from."""
-    return [
-        float(test._x_mean.n),  # noqa: SLF001
-        float(test._x_mean.get()),  # noqa: SLF001
-        test._sum_increase,  # noqa: SLF001
-        test._sum_decrease,  # noqa: SLF001
-        test._min_increase,  # noqa: SLF001
-        test._max_decrease,  # noqa: SLF001
-    ]
-
-
-def _restored(row: NDArray[np.float64]) -> PageHinkley:
-    """Return the test that `_test_state` was taken of."""
-    test = _test()
-    values = row.tolist()
-    test._x_mean = Mean._from_state(n=int(values[0]), mean=values[1])  # noqa: SLF001
-    test._sum_increase, test._sum_decrease = values[2], values[3]  # noqa: SLF001
-    test._min_increase, test._max_decrease = values[4], values[5]  # noqa: SLF001
-    return test
+@compiled
+def clipped(value: Any, median: Any, spread: Any) -> Any:
+    """Return how many spreads a value is from the median, at most `CLIPPED_SPREADS` either way."""
+    return min(max((value - median) / spread, -CLIPPED_SPREADS), CLIPPED_SPREADS)
