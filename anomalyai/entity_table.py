@@ -123,8 +123,8 @@ class EntityTable:
 @compiled
 def find_slot(keys: Any, touched: Any, key: Any) -> Any:
     """Return (slot, state) in the key's buckets; state 0: found, 1: an empty slot, 2: to be evicted."""
-    buckets = np.uint64(keys.shape[0] // WAYS)
-    first = key % buckets
+    last = np.uint64(keys.shape[0] // WAYS - 1)  # buckets are a power of two
+    first = key & last
     step = (key >> np.uint64(40)) | np.uint64(1)
     bucket = first
     for _ in range(PROBES):
@@ -134,7 +134,7 @@ def find_slot(keys: Any, touched: Any, key: Any) -> Any:
                 return slot, 0
             if keys[slot] == np.uint64(0):
                 return slot, 1
-        bucket = (bucket + step) % buckets
+        bucket = (bucket + step) & last
     oldest: Any = np.int64(first) * WAYS
     for slot in range(oldest + 1, oldest + WAYS):
         if touched[slot] < touched[oldest]:
@@ -146,12 +146,21 @@ def find_slot(keys: Any, touched: Any, key: Any) -> Any:
 def claim_slot(keys: Any, touched: Any, last_s: Any, stats: Any, key: Any, tick: Any) -> Any:
     """Find the key's slot or clear one for it; returns (slot, state) as `find_slot` does."""
     slot, state = find_slot(keys, touched, key)
+    occupy(keys, touched, last_s, stats, key, tick, slot, state)
+    return slot, state
+
+
+@compiled
+def occupy(
+    keys: Any, touched: Any, last_s: Any, stats: Any, key: Any, tick: Any, slot: Any, state: Any
+) -> None:
+    """Give the slot that `find_slot` found to the key, cleared where it was not the key's already."""
     if state != 0:
         keys[slot] = key
         last_s[slot] = np.nan
-        stats[slot, :] = np.float32(0.0)
+        for j in range(stats.shape[1]):
+            stats[slot, j] = np.float32(0.0)
     touched[slot] = tick
-    return slot, state
 
 
 @compiled

@@ -172,9 +172,7 @@ class FeatureBuilder:
         if len(self.positions) > 1:
             distances_apart(places[:, :2], places[:, 2:4], of_feed[-1])
         entities = keys[len(self.categories) :]
-        self._observe_entities(
-            entities, times, places, before[len(self._rarities) :], Observed(rows, counts)
-        )
+        self._observe_entities(entities, times, places, before[len(self._rarities) :], Observed(rows, counts))
         rows[:, len(self.numbers) : self._first_profile] = of_feed.T
         counts[:, : len(before)] = before.T
         self.ticks += batch.n

@@ -19,8 +19,8 @@ KEEPING = 1.0 - 0.0001
 """What is left of the sums at each value; River's default."""
 
 FRESH = np.array([0.0, 0.0, 0.0, 0.0, np.inf, -1.0])
-"""Values seen and their mean, sum of what exceeds it by more than is tolerated, sum of what falls short of it,
-smallest of the first sum, largest of the second: where River's test starts."""
+"""Where River's test starts: values seen and their mean, the sum of what exceeds it by more than is
+tolerated, the sum of what falls short of it, the smallest of the first sum, the largest of the second."""
 
 
 def new_tests(series: int) -> NDArray[np.float64]:

@@ -32,10 +32,10 @@ _NEW = _HOURS + hour.OWN_STATS
 class Observed(NamedTuple):
     """Rows that profiles write what they make of n records to, where entity and quantity are there.
 
-    To `columns`, float64 [n, any], from `first_column` on: deviations of the tracked numbers, of the pause and
-    of the distance from the usual place; burst, surge; surprise of the hour and of each counterparty; speed.
-    To `counts`, float64 [n, any], from `first_count` on: how many of the entity's own values each number's
-    habit rests on, and the habits, as asinh.
+    To `columns`, float64 [n, any], from `first_column` on: deviations of the tracked numbers, of the pause
+    and of the distance from the usual place; burst, surge; surprise of the hour and of each counterparty;
+    speed. To `counts`, float64 [n, any], from `first_count` on: how many of the entity's own values each
+    number's habit rests on, and the habits, as asinh.
     """
 
     columns: NDArray[np.float64]
@@ -266,7 +266,8 @@ def compare_places(
     stats: Any, slot: Any, pause_s: Any, places: Any, layout: Any, pooled: Any, columns: Any, i: Any
 ) -> None:
     """Compare the places of record `i` with its entity's last and usual ones, and learn them."""
-    tracked, counterparties, n_places, first_place, first_habit, column, _ = layout
+    tracked, counterparties, n_places = layout[0], layout[1], layout[2]
+    first_place, first_habit, column = layout[3], layout[4], layout[5]
     for p in range(n_places):
         latitude, longitude = places[i, 2 * p], places[i, 2 * p + 1]
         if place.is_place(latitude, longitude):

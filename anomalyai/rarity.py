@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.detectors.compilation import compiled
-from anomalyai.entity_table import EntityTable, claim_slot, find_slot
+from anomalyai.entity_table import EntityTable, find_slot, occupy
 
 HALF_LIVES = (1_000.0, 20_000.0)
 """Records after which a value's count is worth half, in the short and the long memory."""
@@ -92,7 +92,7 @@ def rarity_rows(
             if found == 1 and fresh >= room:
                 return i, fresh, evicted
             age = tick - touched[slot]
-            slot, found = claim_slot(table_keys, touched, last_s, stats, keys[i], tick)
+            occupy(table_keys, touched, last_s, stats, keys[i], tick, slot, found)
             fresh += found == 1
             evicted += found == 2
             short = stats[slot, 0] * np.exp(SHORT_RATE * age) if found == 0 else 0.0
