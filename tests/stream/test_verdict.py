@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from anomalyai.frame import open_frame
+from anomalyai.schema import FeedSchema
 from stream import tables
+from stream.admission import Body
 from stream.database import Database
 from stream.errors import NotReady, UnknownAlert
 from stream.judgement import ENTRY_LABELS, Label
@@ -159,7 +162,7 @@ def test_records_are_looked_up_by_number_and_by_the_newest_of_an_id(running_log:
     for first in (0, 10, 20):
         send(feeds, rows(first, 10))
     send(feeds, b'{"c": {"id": 7}, "a": 1.0}')
-    send(feeds, b'{"c": {"id": "7"}, "a": 2.0}')
+    send(feeds, b'{"c": {"id": 7}, "a": 2.0}')
     lookup = Lookup(LogReader(running_log.database))
     assert lookup.by_seq("f", [1, 15, 16, 33, 0, 15]) == {
         1: {"a": 0.0, "b": "x0"}, 15: {"a": 14.0, "b": "x2"}, 16: {"a": 15.0, "b": "x0"},
@@ -168,7 +171,15 @@ def test_records_are_looked_up_by_number_and_by_the_newest_of_an_id(running_log:
         "x0": (28, {"a": 27.0, "b": "x0"}),
         "x1": (29, {"a": 28.0, "b": "x1"}),
     }
-    assert lookup.by_id("f", "c.id", ["7"])["7"][0] >= 31
+    assert lookup.by_id("f", "c.id", ["7"])["7"] == (32, {"c": {"id": 7}, "a": 2.0})
+    declared = feeds.declare("g", FeedSchema.from_toml('[feed]\nid = "card"\n'))
+    assert declared is not None
+    declared.result()
+    card = 4_929_813_216_451_298_736
+    frame = open_frame(b'{"batch": 1, "columns": {"card": [%d, %d], "a": [1.0, 2.0]}}' % (card, card + 1))
+    feeds.admit("g", Body(b"", lambda intake, at: intake.admit_frame(frame, arrival_s=at))).result()
+    assert lookup.by_id("g", "card", [str(card + 1)])[str(card + 1)] == (2, {"card": card + 1, "a": 2.0})
+    assert lookup.by_id("g", "none", [str(card)]) == {}
 
 
 def test_a_runtime_that_is_not_ready_takes_neither(tmp_path: Path) -> None:
