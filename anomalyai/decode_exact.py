@@ -254,6 +254,35 @@ def check(values: Mapping[str, Any], schema: FeedSchema) -> dict[str, JsonType]:
     return fresh
 
 
+def fitting(record: Mapping[str, Any], schema: FeedSchema) -> dict[str, Any]:
+    """Return a sound record flattened, without the values that do not fit a schema later than its own.
+
+    An object may have become a plain field since, and a type may have been declared anew.
+    """
+    while True:
+        try:
+            values = flatten(record, schema)
+            check(values, schema)
+        except RecordError as error:
+            fewer = _without(record, error.field or "")
+            if fewer == record:
+                raise
+            record = fewer
+        else:
+            return values
+
+
+def _without(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a record without the value of this dotted name."""
+    kept: dict[str, Any] = {}
+    for key, value in record.items():
+        if key == name:
+            continue
+        inside = isinstance(value, dict) and name.startswith(f"{key}.")
+        kept[key] = _without(value, name[len(key) + 1 :]) if inside else value
+    return kept
+
+
 def _require_range(name: str, value: Any) -> None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= FLOAT_BOUND:
         raise RecordError(name, _not_a_number(str(value)))

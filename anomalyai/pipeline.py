@@ -234,7 +234,7 @@ class Pipeline:
     ) -> None:
         """Judge records that came before, read under the schema of today."""
         body = msgspec.json.encode(records)
-        batch = RecordBatch.from_log(self.schema, "rows", body, seqs[0] if seqs else 0, math.nan)
+        batch = RecordBatch.reread(self.schema, "rows", body, seqs[0] if seqs else 0, math.nan)
         future = batch.time_s > self._scorer.watermark.believed_until_s
         batch.time_s = np.where(future, np.nan, batch.time_s)
         verdicts.judge(self._scorer, batch, seqs, signs)

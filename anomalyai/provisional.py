@@ -52,7 +52,7 @@ class ProvisionalRecords:
         for _, group in together:
             kept = list(group)
             body = b"[" + b",".join(raw for raw, _ in kept) + b"]"
-            yield RecordBatch.from_log(schema, "rows", body, seq, kept[0][1])
+            yield RecordBatch.reread(schema, "rows", body, seq, kept[0][1])
             seq += len(kept)
 
     def forget(self) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.data_frame import records_of
-from anomalyai.decode import REFUSED, Codec, Columns, Rows, reader_for
-from anomalyai.decode_exact import RecordError, check, flatten, parse
+from anomalyai.decode import REFUSED, Codec, Columns, Reader, Rows, reader_for
+from anomalyai.decode_exact import RecordError, check, fitting, flatten, parse
 from anomalyai.decode_source import join_rows
 from anomalyai.errors import StateError, UnreadableBody
 from anomalyai.growth import CHECKPOINTS, extend, reinfer
@@ -244,6 +244,19 @@ class RecordBatch:
         return cls(schema, columns, codec, body, first_seq=first_seq, arrival_s=arrival_s)
 
     @classmethod
+    def reread(
+        cls, schema: FeedSchema, codec: Codec, body: bytes, first_seq: int, arrival_s: float = math.nan
+    ) -> RecordBatch:
+        """Read stored records under a later schema than their own; what does not fit it counts as missing."""
+        reader = reader_for(schema)
+        try:
+            columns = _typed(reader, codec, body)
+        except REFUSED:
+            rows = [reader.make(fitting(record, schema)) for record in _plain(codec, body)]
+            columns = reader.columns(Rows(reader, rows))
+        return cls(schema, columns, codec, body, first_seq=first_seq, arrival_s=arrival_s)
+
+    @classmethod
     def from_records(
         cls, records: Sequence[Mapping[str, Any]], schema: FeedSchema | None = None
     ) -> RecordBatch:
@@ -288,12 +301,18 @@ def _read(schema: FeedSchema, codec: Codec, body: bytes) -> Columns:
     """Read stored records, whose soundness was checked when they were admitted."""
     reader = reader_for(schema)
     try:
-        return reader.columns(reader.table(body) if codec == "columns" else reader.rows([body]))
+        return _typed(reader, codec, body)
     except REFUSED:
-        pass
-    if codec == "columns":
-        table = msgspec.json.decode(body, type=dict[str, list[Any]])
-        records = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
-    else:
-        records = msgspec.json.decode(body, type=list[dict[str, Any]])
-    return reader.columns(Rows(reader, [reader.make(flatten(record, schema)) for record in records]))
+        rows = [reader.make(flatten(record, schema)) for record in _plain(codec, body)]
+        return reader.columns(Rows(reader, rows))
+
+
+def _typed(reader: Reader, codec: Codec, body: bytes) -> Columns:
+    return reader.columns(reader.table(body) if codec == "columns" else reader.rows([body]))
+
+
+def _plain(codec: Codec, body: bytes) -> list[dict[str, Any]]:
+    if codec == "rows":
+        return msgspec.json.decode(body, type=list[dict[str, Any]])
+    table = msgspec.json.decode(body, type=dict[str, list[Any]])
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]

@@ -20,7 +20,7 @@ def in_event_order(batches: Sequence[RecordBatch]) -> RecordBatch:
     """
     schema = batches[-1].schema
     same = [
-        batch if batch.schema == schema else RecordBatch.from_log(schema, batch.codec, batch.body, 0)
+        batch if batch.schema == schema else RecordBatch.reread(schema, batch.codec, batch.body, 0)
         for batch in batches
     ]
     time_s = np.concatenate([batch.time_s for batch in same])

@@ -89,7 +89,7 @@ class Events:
 
         def ask(lane: Lane) -> tuple[int, Explanation]:
             pipeline = lane.shard.pipeline
-            batch = RecordBatch.from_log(pipeline.schema, "rows", body, seq, arrival_s)
+            batch = RecordBatch.reread(pipeline.schema, "rows", body, seq, arrival_s)
             return lane.shard.seq, pipeline.explain(batch, 0)
 
         try:

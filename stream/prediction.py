@@ -117,4 +117,4 @@ def _joined(schema: FeedSchema, batches: list[RecordBatch]) -> tuple[RecordBatch
     if len(batches) == 1:
         return batches[0], index
     raws = [msgspec.json.encode(batch.record(i)) for batch in batches for i in range(batch.n)]
-    return RecordBatch.from_log(schema, "rows", join_rows(raws), 1, batches[0].arrival_s), index
+    return RecordBatch.reread(schema, "rows", join_rows(raws), 1, batches[0].arrival_s), index

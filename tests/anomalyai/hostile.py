@@ -34,8 +34,11 @@ def new_intake(known: bool) -> Intake:
     return Intake(KNOWN if known else None, limits=LIMITS)
 
 
-def judge(intake: Intake, data: bytes, way: int) -> None:
-    """Let an intake read bytes as a frame or as a body; whatever they are, all promises must hold then."""
+def judge(intake: Intake, data: bytes, way: int) -> list[SchemaChange | RecordBatch]:
+    """Let an intake read bytes as a frame or as a body; whatever they are, all promises must hold then.
+
+    Returns the log's items.
+    """
     before, schema = intake.checkpoint(), intake.schema
     try:
         if way < len(MEDIA):
@@ -46,8 +49,7 @@ def judge(intake: Intake, data: bytes, way: int) -> None:
         require_told(error)
         intake.rollback(before)
         assert intake.schema == schema
-        require_alive(intake)
-        return
+        return require_alive(intake)
     places = [rejection.index for rejection in admission.rejected]
     for item in admission.items:
         if isinstance(item, SchemaChange):
@@ -58,7 +60,7 @@ def judge(intake: Intake, data: bytes, way: int) -> None:
     assert sorted(places) == list(range(len(places)))
     assert sum(item.n for item in admission.items if isinstance(item, RecordBatch)) == admission.accepted
     assert len(schema.fields) <= max(LIMITS.max_fields, len(KNOWN.fields))
-    require_alive(intake)
+    return [*admission.items, *require_alive(intake)]
 
 
 def require_told(error: AnomalyAIError) -> None:
@@ -79,10 +81,11 @@ def require_kept(batch: RecordBatch, schema: FeedSchema) -> None:
         assert isinstance(batch.record(i), dict)
 
 
-def require_alive(intake: Intake) -> None:
+def require_alive(intake: Intake) -> list[SchemaChange | RecordBatch]:
     """Check that a good record is still taken; where the fields came from the bytes, at least judged."""
     admission = intake.admit(GOOD, "application/json", arrival_s=1.0)
     assert admission.accepted + len(admission.rejected) == 1
+    return admission.items
 
 
 def one_input(data: bytes) -> None:
