@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from anomalyai.wording import duration
+
 Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["open", "real", "false_alarm", "unsure", "muted"]
 Maturity = Literal["warming_up", "mature"]
@@ -29,10 +31,11 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One flagged record.
+    """One flagged record, or a silence: its `record` is None, `seq` the last record's.
 
     `score` is -log10 of the tail probability (0 or more, higher is rarer), `one_in` its inverse tail;
     `time` is RFC 3339 UTC or None where the record has none; a change of any kind raises `revision`.
+    `resumed` is there for silences only: when who was silent came back, None while it has not.
     """
 
     id: str
@@ -50,22 +53,33 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     entities: dict[str, str]
     incident: str | None = None
     revision: int = 1
+    resumed: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Amendment(msgspec.Struct, frozen=True):
     """What a verdict does to the alert `id`: it is its `status`, or, None, the score of an open one moves.
 
-    `shift` is added to the score; `threshold` is what a severity is graded against by now.
+    `shift` is added to the score; `threshold` is what a severity is graded against by now. `resumed_s`, epoch
+    seconds, ends a silence of `silent_s` whatever was said of it.
     """
 
     id: str
     status: Status | None
     shift: float = 0.0
     threshold: float = 0.0
+    resumed_s: float | None = None
+    silent_s: float = 0.0
 
 
 def amended(alert: Alert, change: Amendment) -> Alert | None:
     """Return the alert after a change, as its next revision; None where it stays as it is."""
+    if change.resumed_s is not None:
+        return msgspec.structs.replace(
+            alert,
+            resumed=rfc3339(change.resumed_s),
+            summary=f"{alert.summary}; resumed after {duration(change.silent_s)}",
+            revision=alert.revision + 1,
+        )
     if change.status is not None:
         if alert.status == change.status:
             return None

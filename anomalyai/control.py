@@ -11,7 +11,7 @@ import msgspec
 
 from anomalyai.schema import FeedSchema
 
-__all__ = ["BudgetChange", "ControlEntry", "Labels", "ModelSwap", "SchemaChange", "Verdict"]
+__all__ = ["BudgetChange", "ClockTick", "ControlEntry", "Labels", "ModelSwap", "SchemaChange", "Verdict"]
 
 
 class SchemaChange(msgspec.Struct, frozen=True, tag="schema"):
@@ -58,4 +58,10 @@ class Labels(msgspec.Struct, frozen=True, tag="labels"):
     records: tuple[dict[str, Any], ...]
 
 
-ControlEntry = SchemaChange | ModelSwap | BudgetChange | Verdict | Labels
+class ClockTick(msgspec.Struct, frozen=True, tag="tick"):
+    """It was `time_s` (epoch seconds of arrival) when no record came: the feed may have fallen silent."""
+
+    time_s: float
+
+
+ControlEntry = SchemaChange | ModelSwap | BudgetChange | Verdict | Labels | ClockTick

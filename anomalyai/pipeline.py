@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from anomalyai import state as state_codec
 from anomalyai import verdict as verdicts
-from anomalyai.alert import Amendment, Status
+from anomalyai.alert import Alert, Amendment, Status
+from anomalyai.arrival import Origins
 from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
 from anomalyai.control import BudgetChange, Labels, SchemaChange, Verdict
 from anomalyai.errors import ModelError, StateError
@@ -31,6 +32,7 @@ from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
 from anomalyai.scorer import Scorer
+from anomalyai.silence import SilenceWatch
 from anomalyai.training import TrainedModel, Trainer, TrainingSet
 
 KIND = "pipeline"
@@ -82,6 +84,7 @@ class Pipeline:
         self.without = tuple(without)
         self.model_id: str | None = None  # of the model that scores
         self._provisional = ProvisionalRecords()
+        self._silence = SilenceWatch(feed, self.schema.entities)
         self._start_scorer()
 
     def _start_scorer(self) -> None:
@@ -91,6 +94,7 @@ class Pipeline:
         self._scorer = Scorer(
             self.schema, feed=self.feed, budget=budget, seed=self.seed, without=self.without
         )
+        self._silence.restart(self.schema.entities)
         self.model_id = None
 
     @property
@@ -107,8 +111,15 @@ class Pipeline:
         """Return the clean rows of a first model that is due and not there yet, for a restart; else None."""
         return self._scorer.training_set()
 
-    def process(self, batch: RecordBatch) -> ScoredBatch:
+    @property
+    def silences(self) -> SilenceWatch:
+        """What is waited for, to be read."""
+        return self._silence
+
+    def process(self, batch: RecordBatch, origins: Origins | None = None) -> ScoredBatch:
         """Score a batch against what was learnt before it, decide, and learn.
+
+        With the log entries it came from (`origins`) silences are watched for too, which changes no score.
 
         Raises
         ------
@@ -124,21 +135,29 @@ class Pipeline:
             )
         self._provisional.keep(batch)
         parts: list[ScoredBatch] = []
+        silences: list[tuple[list[Alert], list[Amendment]]] = []
         training_set: TrainingSet | None = None
         start = 0
         while start < batch.n:
             stop = min(batch.n, start + self._scorer.block_end - self.seen)
-            parts.append(self._scorer.process(batch.slice(start, stop), explained=self.explained))
+            part, rate = batch.slice(start, stop), self._scorer.rate
+            parts.append(self._scorer.process(part, explained=self.explained))
+            if origins is not None:
+                silences.append(self._silence.observe(part, self._scorer.alive_s, rate, origins))
             start = stop
             due = self._scorer.take_training_set()
             if due is not None and self.trainer is not None:
                 self.swap("trained-in-place", self.trainer(due))
             elif due is not None:
                 training_set = due
-        return self._merged(batch, parts, training_set)
+        return self._merged(batch, parts, silences, training_set)
 
     def _merged(
-        self, batch: RecordBatch, parts: list[ScoredBatch], training_set: TrainingSet | None
+        self,
+        batch: RecordBatch,
+        parts: list[ScoredBatch],
+        silences: list[tuple[list[Alert], list[Amendment]]],
+        training_set: TrainingSet | None,
     ) -> ScoredBatch:
         def joined(name: str, dtype: Any) -> NDArray[Any]:
             return np.concatenate([getattr(part, name) for part in parts]) if parts else np.empty(0, dtype)
@@ -151,8 +170,10 @@ class Pipeline:
             flagged=joined("flagged", np.bool_),
             warming_up=joined("warming_up", np.bool_),
             threshold=self._scorer.threshold,
-            alerts=[alert for part in parts for alert in part.alerts],
+            alerts=[alert for part in parts for alert in part.alerts]
+            + [alert for raised, _ in silences for alert in raised],
             explanations=[why for part in parts for why in part.explanations],
+            amendments=[change for _, changes in silences for change in changes],
             training_set=training_set,
             notices=self._scorer.notices.take(),
         )
@@ -202,6 +223,10 @@ class Pipeline:
         if change.schema.settled:
             self._provisional.forget()
         return []
+
+    def tick(self, time_s: float, entry: int, seq: int) -> list[Alert]:
+        """Take the tick that is log entry `entry`, after record `seq`; returns what it shows of a silence."""
+        return self._silence.tick(time_s, entry, seq)
 
     def _judge(self, change: Verdict | Labels) -> list[Amendment]:
         before = verdicts.would_score(self._scorer)
@@ -274,7 +299,7 @@ class Pipeline:
 
     def status(self) -> dict[str, Any]:
         """Return where the pipeline stands, ready for JSON."""
-        return {"model": self.model_id, **self._scorer.status()}
+        return {"model": self.model_id, **self._scorer.status(), "silences": self._silence.status()}
 
     def dumps(self) -> bytes:
         """Return the exact state; `loads` continues bit for bit."""
@@ -291,6 +316,7 @@ class Pipeline:
                 "model_id": self.model_id,
                 "provisional": self._provisional.state(),
                 **self._scorer.state(),
+                **{f"silence/{name}": value for name, value in self._silence.state().items()},
             },
             pack=True,
         )
@@ -339,6 +365,10 @@ class Pipeline:
         self._set_budget(state["budget"])
         self._provisional.restore(state["provisional"])
         self._scorer.restore(state)
+        start = "silence/"
+        self._silence.restore(
+            {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
+        )
         self.schema = msgspec.json.decode(state["schema"], type=FeedSchema)
         self._scorer.rename(self.schema)
 

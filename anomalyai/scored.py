@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from anomalyai.alert import Alert
+from anomalyai.alert import Alert, Amendment
 from anomalyai.explanation import Explanation
 from anomalyai.notice import Notice
 from anomalyai.training import TrainingSet
@@ -17,8 +17,9 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
 
     `time_s` float64 [n] epoch seconds (NaN unknown), `score` float64 [n] = -log10 tail probability, `flagged`
     and `warming_up` bool [n], `threshold` the score from which records are flagged, `alerts` one a flagged
-    record, `explanations` of the same records in full; `training_set` is set once, by the batch in which a
-    first (or a due) model can be trained. `notices` are what else there is to say.
+    record and then the silences that it showed, `explanations` of the flagged records in full, `amendments`
+    of earlier alerts; `training_set` is set once, by the batch in which a first (or a due) model can be
+    trained. `notices` are what else there is to say.
     """
 
     first_seq: int
@@ -30,5 +31,6 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     alerts: list[Alert]
     explanations: list[Explanation] = []
+    amendments: list[Amendment] = []
     training_set: TrainingSet | None = None
     notices: list[Notice] = []

@@ -86,6 +86,9 @@ class Scorer:
         self._longest_block = longest_block(len(self.column_names))
         self._training_state = "waiting"
         self._pending: list[Part] = []
+        self.alive_s: NDArray[np.float64] = np.empty(
+            0
+        )  # the feed's stopwatch at each record of the last batch
 
     @property
     def block_end(self) -> int:
@@ -110,6 +113,7 @@ class Scorer:
     def process(self, batch: RecordBatch, *, explained: bool = True) -> ScoredBatch:
         """Score a batch that lies within one block; alerts are made if `explained`."""
         believed = self.watermark.observe(batch.time_s)
+        self.alive_s = believed.alive_s
         values, counts = self.features.describe_with_counts(batch, believed.time_s)
         heard = self.ensemble.hear(values)
         raw = self.ensemble.combine(heard.voices)

@@ -7,7 +7,7 @@ import math
 from anomalyai.key import exact_text
 from anomalyai.position import name_parts
 
-__all__ = ["as_it_came", "noun", "number", "one_of", "quoted", "times"]
+__all__ = ["as_it_came", "duration", "noun", "number", "one_of", "quoted", "times"]
 
 MAX_QUOTED_CHARS = 40
 
@@ -50,6 +50,22 @@ def times(ratio: float) -> str:
     if ratio >= 9.95:
         return f"{ratio:,.0f} times" if ratio < 1e12 else f"{ratio:.2g} times"
     return f"{ratio:.2g} times" if ratio >= 1.0 else f"only {ratio:.2g} times"
+
+
+def duration(seconds: float) -> str:
+    """Write how long something lasts in the unit that suits it, to two digits or whole.
+
+    >>> duration(0.25), duration(10.2), duration(720.0), duration(5400.0), duration(900000.0)
+    ('0.25 s', '10 s', '12 minutes', '1.5 hours', '10 days')
+    """
+    for unit_s, unit in ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 1.5 * unit_s:
+            return f"{_short(seconds / unit_s)} {unit}"
+    return f"{_short(seconds)} s"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 else f"{value:.2g}"
 
 
 def quoted(value: str | float | bool) -> str:

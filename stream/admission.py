@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from anomalyai.budget import DEFAULT_BUDGET
-from anomalyai.control import BudgetChange, ControlEntry, SchemaChange
+from anomalyai.control import BudgetChange, ClockTick, ControlEntry, SchemaChange
 from anomalyai.errors import TooLarge, UnreadableBody, UnsupportedMedia
 from anomalyai.intake import Admission, Intake
 from anomalyai.records import RecordBatch
@@ -185,6 +185,13 @@ class FeedAdmission:
         with self._lock:
             self._settle()
             return self._queue([change], self._mark(None), self._arrivals.now_s(), also=also)
+
+    def tick(self) -> None:
+        """Append a clock tick, which tells the feed's pipeline how late it is; does not wait for the log."""
+        with self._lock:
+            self._settle()
+            now_s = self._arrivals.now_s()
+            self._queue([ClockTick(now_s)], self._mark(None), now_s, also=[])
 
     def _take(self, body: Body, seal: bytes, before: _Mark) -> PendingAnswer:
         arrival_s = self._arrivals.now_s()

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from anomalyai.arrival import Origins
 from anomalyai.records import RecordBatch
 from stream.log import LogItem
 
@@ -46,4 +49,9 @@ def joined(items: Sequence[LogItem]) -> LogItem:
         arrival_s=items[0].arrival_s,
         size_bytes=sum(item.size_bytes for item in items),
         payload=batch,
+        origins=Origins(
+            np.array([item.entry for item in items]),
+            np.array([(item.first_seq or 0) + item.n - 1 for item in items]),
+            np.array([item.arrival_s for item in items]),
+        ),
     )

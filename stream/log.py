@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 import sqlalchemy as sa
 
+from anomalyai.arrival import Origins
 from anomalyai.control import ControlEntry
 from anomalyai.records import Codec, RecordBatch
 from anomalyai.schema import FeedSchema
@@ -55,6 +56,7 @@ class LogItem(msgspec.Struct, frozen=True, gc=False):
     arrival_s: float
     size_bytes: int
     payload: Any
+    origins: Origins | None = None  # of several entries that were joined
 
     @property
     def records(self) -> RecordBatch | None:

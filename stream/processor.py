@@ -250,13 +250,13 @@ class Processor:
             if scored.training_set is not None:
                 place = scored.training_set.last_seq - before
                 self._train(lane.feed, last.entry, parts[0].first_seq + place - 1, scored.training_set)
-        if last.control is not None:
+        if last.control is not None or lane.shard.amendments:
             self._judge(lane, last)
         self._results.add_scores(lane.feed, [(item.entry, item.n) for item in items], parts)
         self._results.done(lane.feed, last.entry, lane.shard.seq)
 
     def _judge(self, lane: Lane, item: LogItem) -> None:
-        """Gather what a verdict or labels have changed of earlier alerts."""
+        """Gather what a verdict, labels or the end of a silence have changed of earlier alerts."""
         if isinstance(item.control, Verdict | Labels):
             said = len(item.control.labels) if isinstance(item.control, Labels) else 1
             lane.judged["labels" if isinstance(item.control, Labels) else "verdicts"] += said
@@ -267,8 +267,9 @@ class Processor:
         if self.abandoned:
             return
         changed = revised(changes, self._results.fresh, self._parts.store)
-        judged = {change.id for change in changes if change.status is not None}
-        lane.rerank(item.entry, sum(alert.id not in judged for alert, _ in changed))
+        if item.control is not None:
+            judged = {change.id for change in changes if change.status is not None}
+            lane.rerank(item.entry, sum(alert.id not in judged for alert, _ in changed))
         self._results.revise(lane.feed, changed)
 
     def _advance_singly(self, lane: Lane, items: list[LogItem]) -> None:

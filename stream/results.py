@@ -96,7 +96,7 @@ class Results:
 
         `entries` are (entry, number of records), `parts` the scored batches of all of them, in order.
         """
-        if not parts:
+        if not sum(n for _, n in entries):
             return
         score, flagged, warming_up = (
             np.concatenate([getattr(part, name) for part in parts])

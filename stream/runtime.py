@@ -35,6 +35,7 @@ from stream.processor import Parts
 from stream.producer import ProducerSession, Sessions
 from stream.recovery import Recovery
 from stream.settings import Settings
+from stream.silence import Ticker
 from stream.snapshot import Snapshots
 from stream.status import Status
 from stream.store import MAX_SEQ, Store
@@ -348,7 +349,13 @@ class Runtime:
             clock=clock,
             settings=self.settings.engine,
         )
-        return Engine(parts, lambda monotonic_s: self._status.tick(self._engine))
+        ticker = Ticker(self._feeds, clock)
+
+        def on_second(monotonic_s: float) -> None:
+            self._status.tick(self._engine)
+            ticker.tick(self._engine)
+
+        return Engine(parts, on_second)
 
 
 def _key(idempotency_key: str | None, producer: str | None, batch: int | None) -> Key | None:

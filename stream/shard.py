@@ -7,10 +7,14 @@ Single-threaded: only the engine calls it.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 
-from anomalyai.alert import Amendment
-from anomalyai.control import BudgetChange, ControlEntry, Labels, ModelSwap, SchemaChange, Verdict
+import numpy as np
+
+from anomalyai.alert import Alert, Amendment
+from anomalyai.arrival import Origins
+from anomalyai.control import BudgetChange, ClockTick, ControlEntry, Labels, ModelSwap, SchemaChange, Verdict
 from anomalyai.errors import ModelError
 from anomalyai.pipeline import Pipeline
 from anomalyai.scored import ScoredBatch
@@ -24,7 +28,7 @@ log = logging.getLogger("anomalyai.stream")
 class Shard:
     """A pipeline after log entry `entry`, whose last record was `seq`.
 
-    `amendments` are what that entry, if it was a verdict or labels, does to earlier alerts.
+    `amendments` are what that entry, a verdict, labels or records that end a silence, does to earlier alerts.
     """
 
     def __init__(self, feed: str, models: Models, pipeline: Pipeline | None = None) -> None:
@@ -62,12 +66,34 @@ class Shard:
         self.amendments = []
         records = item.records
         if records is not None:
+            last_seq = records.first_seq + records.n - 1
+            origins = item.origins or Origins.one(item.entry, last_seq, item.arrival_s)
             for start in range(0, records.n, slice_records):
-                yield self.pipeline.process(records.slice(start, start + slice_records))
-            self.seq = records.first_seq + records.n - 1
+                scored = self.pipeline.process(records.slice(start, start + slice_records), origins)
+                self.amendments += scored.amendments
+                yield scored
+            self.seq = last_seq
+        elif isinstance(item.control, ClockTick):
+            alerts = self.pipeline.tick(item.control.time_s, item.entry, self.seq)
+            if alerts:
+                yield self._unscored(alerts)
         elif item.control is not None:
             self._apply(item, item.control)
         self.entry = item.entry
+
+    def _unscored(self, alerts: list[Alert]) -> ScoredBatch:
+        """Return alerts that came of no record."""
+        nothing, nobody = np.empty(0), np.empty(0, dtype=np.bool_)
+        return ScoredBatch(
+            first_seq=self.seq + 1,
+            n=0,
+            time_s=nothing,
+            score=nothing,
+            flagged=nobody,
+            warming_up=nobody,
+            threshold=-math.log10(self.pipeline.promised_rate),
+            alerts=alerts,
+        )
 
     def skip(self, entry: int, first_seq: int | None, n: int) -> None:
         """Pass over an entry that was set aside."""

@@ -18,7 +18,7 @@ from stream.lane import JUDGED, Lane
 from stream.loss import Losses
 from stream.training import Training
 
-SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity", "late", "too_late", "future")
+SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity", "late", "too_late", "future", "silences")
 SHOWN_DEAD = 5
 UNSCORED: dict[str, Any] = {
     "maturity": "warming_up",

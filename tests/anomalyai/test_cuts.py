@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from anomalyai.arrival import Origins
 from anomalyai.control import BudgetChange, ControlEntry, Labels, ModelSwap, SchemaChange, Verdict
 from anomalyai.pipeline import Pipeline
 from anomalyai.records import RecordBatch
@@ -121,6 +122,12 @@ def cut(log: Log, cuts: Sequence[int]) -> list[tuple[int, Entry]]:
     return found
 
 
+def origins(batch: RecordBatch) -> Origins:
+    """Return the origins of records of which ten came at a time, every five seconds."""
+    entries = np.arange((batch.first_seq - 1) // 10, (batch.first_seq + batch.n - 2) // 10 + 1) + 1
+    return Origins(entries, 10 * entries, 1_700_000_000.0 + 5.0 * entries)
+
+
 def outcome(log: Log, cuts: Sequence[int], restarts: Sequence[int]) -> Outcome:
     pipeline = Pipeline(feed="shop", budget="1/400", seed=3)
     waiting = sorted(restarts, reverse=True)
@@ -131,7 +138,7 @@ def outcome(log: Log, cuts: Sequence[int], restarts: Sequence[int]) -> Outcome:
             waiting.pop()
             pipeline = Pipeline.loads(pipeline.dumps(), {"m": model()})
         if isinstance(entry, RecordBatch):
-            parts.append(pipeline.process(entry))
+            parts.append(pipeline.process(entry, origins(entry)))
         elif isinstance(entry, ModelSwap):
             pipeline.swap(entry.model_id, model())
         else:
