@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,21 +55,26 @@ def post(runtime: Runtime, clock: ManualClock, first: int, rounds: int, without:
     drain(runtime)
 
 
+def raised_by_now(runtime: Runtime, clock: ManualClock) -> bool:
+    """Let five seconds pass; says whether a silence was raised."""
+    clock.advance(5.0)
+    return bool(silences(runtime))
+
+
 def test_a_feed_that_stops_is_raised_by_one_tick_and_closed_when_it_comes_back(tmp_path: Path) -> None:
     clock = ManualClock()
     with running(tmp_path, clock) as runtime:
         runtime.declare("plant", SCHEMA)
         post(runtime, clock, 0, 80)
         wait_until(lambda: runtime.feed("plant")["silences"]["watched"] == 10, "ten known machines")
-        clock.advance(20.0)
         before, viewer = entries(runtime), runtime.subscribe("plant", None)
-        clock.advance(120.0)
-        wait_until(lambda: len(silences(runtime)) == 1, "the silence")
+        clock.advance(20.0)
+        assert silences(runtime) == []
+        wait_until(lambda: raised_by_now(runtime, clock), "the silence")
         [alert] = silences(runtime)
         assert alert.id == f"plant-s{before + 1}"
         assert (alert.seq, alert.status, alert.resumed) == (800, "open", None)
-        assert alert.summary.startswith("the feed has been silent for 2.")
-        assert alert.summary.endswith("usually every 10 s")
+        assert re.fullmatch(r"the feed has been silent for .+, usually every 10 s", alert.summary)
         assert [(a["id"], a["record"]) for a in seen_by(viewer)] == [(alert.id, None)]
         clock.advance(86_400.0)
     with running(tmp_path, clock) as runtime:  # silent still; while nothing ran nothing could come
@@ -81,7 +87,7 @@ def test_a_feed_that_stops_is_raised_by_one_tick_and_closed_when_it_comes_back(t
         [closed] = silences(runtime)
         assert (closed.id, closed.status) == (alert.id, "open")
         assert closed.resumed is not None
-        assert closed.summary.endswith("usually every 10 s; resumed after 25 hours")
+        assert closed.summary == f"{alert.summary}; resumed after 25 hours"
         [revision] = [a for a in seen_by(viewer) if a["id"] == alert.id]
         assert (revision["revision"], revision["resumed"]) == (2, closed.resumed)
         assert runtime.feed("plant")["silences"]["open"] == 0
