@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from anomalyai.arrival import ArrivalCadence, Origins
 from anomalyai.control import Verdict
 from anomalyai.pipeline import Pipeline
 from anomalyai.records import RecordBatch
@@ -27,10 +28,13 @@ def warm_up_scoring() -> int:
     batch = RecordBatch.from_records([_record(i) for i in range(RECORDS)]).numbered(1)
     pipeline = Pipeline(batch.schema, feed="warm-up")
     judged = RECORDS - 10
-    scored = pipeline.process(batch.slice(0, judged))
+    scored = pipeline.process(batch.slice(0, judged), Origins.one(1, judged, 0.0))
     for alert in scored.alerts[-1:]:
         pipeline.apply(Verdict(alert.seq, "false_alarm", _record(alert.seq - 1)))
-    return scored.n + pipeline.process(batch.slice(judged, RECORDS)).n
+    arrivals, entries = ArrivalCadence(), np.arange(1, 100)
+    arrivals.observe(Origins(entries, entries, 10.0 * entries.astype(np.float64)))
+    arrivals.tick(5_000.0, spreads=4.0)
+    return scored.n + pipeline.process(batch.slice(judged, RECORDS), Origins.one(2, RECORDS, 30.0)).n
 
 
 @cache

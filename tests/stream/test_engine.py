@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from anomalyai.arrival import Origins
 from anomalyai.pipeline import Pipeline
 from anomalyai.records import RecordBatch
 from anomalyai.scored import ScoredBatch
@@ -76,7 +77,8 @@ def _replayed(data: Path, left_out: int = 0) -> tuple[Pipeline, list[ScoredBatch
             continue
         item = stored.decode(pipeline.schema)
         if isinstance(item.payload, RecordBatch):
-            scored.append(pipeline.process(item.payload))
+            last_seq = item.payload.first_seq + item.n - 1
+            scored.append(pipeline.process(item.payload, Origins.one(item.entry, last_seq, item.arrival_s)))
         else:
             pipeline.apply(item.payload)
     database.close()
