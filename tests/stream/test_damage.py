@@ -81,10 +81,10 @@ def test_damage_that_a_rebuild_comes_upon_does_not_stop_the_engine(
     data = copied(sound, tmp_path, snapshots=True)
     real = Pipeline.process
 
-    def process(pipeline: Pipeline, batch: Any) -> Any:
+    def process(pipeline: Pipeline, batch: Any, origins: Any) -> Any:
         if batch.first_seq == 901:
             raise ZeroDivisionError("cannot judge record 901")
-        return real(pipeline, batch)
+        return real(pipeline, batch, origins)
 
     monkeypatch.setattr(Pipeline, "process", process)
     with running(data, ManualClock()) as runtime:

@@ -177,9 +177,9 @@ def test_of_joined_records_only_the_bad_one_is_set_aside(
     data = tmp_path / "data"
     broken, calls = Broken(at_seq=650), list[int]()
 
-    def process(pipeline: Pipeline, batch: RecordBatch) -> ScoredBatch:
+    def process(pipeline: Pipeline, batch: RecordBatch, origins: Origins) -> ScoredBatch:
         calls.append(batch.n)
-        return broken(pipeline, batch)
+        return broken(pipeline, batch, origins)
 
     monkeypatch.setattr(Pipeline, "process", process)
     with running(data, ManualClock()) as runtime:
@@ -211,8 +211,8 @@ class Broken:
         self.at_seq = at_seq
         self.real = Pipeline.process
 
-    def __call__(self, pipeline: Pipeline, batch: RecordBatch) -> ScoredBatch:
-        result = self.real(pipeline, batch)
+    def __call__(self, pipeline: Pipeline, batch: RecordBatch, origins: Origins) -> ScoredBatch:
+        result = self.real(pipeline, batch, origins)
         if batch.first_seq <= self.at_seq < batch.first_seq + batch.n:
             raise ZeroDivisionError(f"cannot judge record {self.at_seq}")
         return result
@@ -223,7 +223,7 @@ def test_an_entry_that_fails_is_set_aside_and_leaves_no_trace_in_the_state(
 ) -> None:
     data = tmp_path / "data"
     broken = Broken(at_seq=760)
-    monkeypatch.setattr(Pipeline, "process", lambda self, batch: broken(self, batch))
+    monkeypatch.setattr(Pipeline, "process", lambda self, batch, origins: broken(self, batch, origins))
     with caplog.at_level(logging.ERROR), running(data, ManualClock()) as runtime:
         post_all(runtime, FRAMES)
         drain(runtime)
