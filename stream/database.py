@@ -168,7 +168,14 @@ def damaged(cause: str) -> DatabaseDamaged:
 
 def _connect(path: Path, mode: str) -> Any:
     # the pools hand a connection to one thread at a time, which is all that SQLite asks
-    return driver().connect(f"file:{quote(str(path))}?mode={mode}", uri=True, check_same_thread=False)
+    connection = driver().connect(f"file:{quote(str(path))}?mode={mode}", uri=True, check_same_thread=False)
+    connection.text_factory = readable_text
+    return connection
+
+
+def readable_text(raw: bytes) -> str:
+    """Decode a text of the database; one that is damaged is still to be read, and then found to be wrong."""
+    return raw.decode("utf-8", "replace")
 
 
 def _begin_by_hand(engine: sa.Engine) -> None:

@@ -2,7 +2,8 @@
 
 `Log.append` queues an append with the writer; its future resolves after COMMIT, with the entry numbers.
 What was appended is handed to `on_appended` in log order, already decoded, before the future resolves.
-`LogReader` reads entries back and checks each body's CRC-32.
+`LogReader` reads entries back and checks each body's CRC-32, which is of the body as it was appended, also
+where `stream.upkeep` has packed it since.
 
 What an ack promises is `log.durability`. `fsync` (the default): the group's pages and its COMMIT are in the
 write-ahead file and `fdatasync` of it has returned, so a killed process, a crashed system and a power cut
@@ -36,6 +37,7 @@ from anomalyai.schema import FeedSchema
 from stream import tables
 from stream.database import Database
 from stream.errors import LogDamaged, LogFailure
+from stream.packing import PACKED, is_sound, unpack
 from stream.transaction import Statements, Transaction
 from stream.writer import Work, Writer
 
@@ -207,7 +209,7 @@ class StoredEntry(msgspec.Struct, frozen=True, gc=False):
         if self.kind == RECORDS:
             assert self.first_seq is not None
             body = self.sound_body()
-            codec = cast(Codec, self.codec)
+            codec = cast(Codec, self.codec.removesuffix(PACKED))
             payload = RecordBatch.from_log(schema, codec, body, self.first_seq, self.arrival)
         else:
             payload = self.control()
@@ -216,24 +218,25 @@ class StoredEntry(msgspec.Struct, frozen=True, gc=False):
     @property
     def sound(self) -> bool:
         """Whether the body is the one that was appended."""
-        return zlib.crc32(self.body) == self.crc
+        return is_sound(self.codec, self.crc, self.body)
 
     def sound_body(self) -> bytes:
-        """Return the body as it was appended.
+        """Return the body as it was appended, unpacked.
 
         Raises
         ------
         LogDamaged
             It does not match its checksum.
         """
-        found = zlib.crc32(self.body)
+        _, body = unpack(self.codec, self.body)
+        found = zlib.crc32(body)
         if found != self.crc:
             raise LogDamaged(
                 f"entry {self.entry} of feed {self.feed!r} has checksum {found}, expected {self.crc}: "
                 f"{_held(self)} cannot be read any more",
                 hint="look at the disk of the data directory; the rest of the feed is not concerned",
             )
-        return self.body
+        return body
 
     def control(self) -> ControlEntry:
         """Check and decode the body of a control entry.
@@ -337,7 +340,7 @@ class LogReader:
         with self._database.reader.connect() as connection:
             rows = connection.execute(statement.limit(READ_ROWS))
             while size_bytes < READ_BYTES and (row := rows.fetchone()) is not None:
-                page.append(StoredEntry(*row))
+                page.append(_stored(row))
                 size_bytes += len(row.body)
             rows.close()
         return page
@@ -345,7 +348,7 @@ class LogReader:
     def _one(self, statement: sa.Select[Any]) -> StoredEntry | None:
         with self._database.reader.connect() as connection:
             row = connection.execute(statement).first()
-        return None if row is None else StoredEntry(*row)
+        return None if row is None else _stored(row)
 
 
 def _last_seq() -> sa.Select[Any]:
@@ -366,6 +369,12 @@ def _last_seq() -> sa.Select[Any]:
 _INSERT = sa.insert(tables.entry)
 _LAST_SEQ = _last_seq()
 _SELECT = sa.select(*(tables.entry.c[name] for name in StoredEntry.__struct_fields__))
+
+
+def _stored(row: Any) -> StoredEntry:
+    """Return a row as an entry; a body that is no longer taken for bytes fits no checksum."""
+    stored = StoredEntry(*row)
+    return stored if isinstance(stored.body, bytes) else msgspec.structs.replace(stored, body=b"")
 
 
 def _held(stored: StoredEntry) -> str:

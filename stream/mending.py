@@ -18,6 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from stream import tables
 from stream.dedup import Answer
+from stream.packing import is_sound
 from stream.snapshot import SUFFIX, Header
 
 HEADER_BYTES = 64 * 1024
@@ -167,8 +168,3 @@ def _told(connection: sa.Connection, feed: str) -> Iterator[int]:
         except (zlib.error, msgspec.DecodeError):
             continue  # damaged inside its row: it tells nothing
         yield (ack.last_seq or 0) if ack is not None else 0
-
-
-def is_sound(codec: str, crc: int, body: bytes) -> bool:
-    """Whether a body matches its checksum."""
-    return zlib.crc32(body) == crc

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from stream import tables
-from stream.database import FILE_NAME, PAGE_BYTES, PENDING_NAME, Database, driver
+from stream.database import FILE_NAME, PAGE_BYTES, PENDING_NAME, Database, driver, readable_text
 from stream.errors import DatabaseDamaged, LogFailure
 from stream.lock import DataDirectoryLock
 from stream.mending import FeedLoss, mend
@@ -161,6 +161,7 @@ def _opened(path: Path, fresh: Database) -> Any:
 
 def _connected(path: Path) -> Any:
     connection = driver().connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
+    connection.text_factory = readable_text
     connection.execute("PRAGMA writable_schema=ON")  # a file shorter than it says is read as far as it goes
     connection.execute("PRAGMA cell_size_check=ON")
     return connection

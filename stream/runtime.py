@@ -41,6 +41,7 @@ from stream.status import Status
 from stream.store import MAX_SEQ, Store
 from stream.swap import Swaps
 from stream.training import Training
+from stream.upkeep import Upkeep
 from stream.writer import Writer
 
 __all__ = ["ProducerSession", "Runtime", "Subscription"]
@@ -337,6 +338,7 @@ class Runtime:
 
     def _made_engine(self, clock: Clock) -> Engine:
         snapshots = Snapshots(self.settings.data_path / "snapshots", self._store.identity())
+        self._writer.chores = Upkeep(self._database, snapshots, self.settings.log, clock)
         parts = Parts(
             writer=self._writer,
             reader=self._reader,

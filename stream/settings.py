@@ -64,7 +64,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a record counts as durable."""
+    """When a record counts as durable, and how long it is kept."""
 
     durability: Annotated[
         Literal["fsync", "os"],
@@ -73,6 +73,13 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "or after the operating system has it (os: survives only the end of the process)."
         ),
     ] = "fsync"
+    max_age_days: Annotated[
+        float, Meta(ge=0, description="Days that records are kept at least; 0 sets no age.")
+    ] = 0.0
+    max_size_bytes: Annotated[
+        int,
+        Meta(ge=0, description="Size of the database from which on the oldest records go; 0 sets no size."),
+    ] = 32 * 1024 * MIB
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -91,6 +91,10 @@ class Snapshots:
         for path in (self._folder / feed).glob("*.tmp"):
             path.unlink(missing_ok=True)
 
+    def entries(self, feed: str) -> list[int]:
+        """Return the entries that a feed has snapshots of, the newest first; safe from any thread."""
+        return [int(path.stem) for path in self._files(feed)]
+
     def _files(self, feed: str) -> list[Path]:
         found = [path for path in (self._folder / feed).glob(f"*{SUFFIX}") if path.stem.isdigit()]
         return sorted(found, reverse=True)

@@ -35,7 +35,7 @@ entry = Table(
     Column("producer", Text),
     Column("batch", _Count),
     Column("codec", Text, nullable=False),
-    Column("crc", _Count, nullable=False),  # CRC-32 of the body
+    Column("crc", _Count, nullable=False),  # CRC-32 of the body, unpacked
     Column("body", LargeBinary, nullable=False),
     Index("entry_by_feed", "feed", "entry"),
     Index("entry_by_seq", "feed", "first_seq"),

@@ -9,23 +9,32 @@ which `stream.engine` starts. Per group:
 4. `committed` of each unit, in the same order, on this thread.
 
 A failing group is rolled back and its units are tried one by one, so that one bad unit fails alone; a unit
-that fails gets `failed` and is not tried again here. Lock: one condition guards the queue and the flags.
+that fails gets `failed` and is not tried again here. After a failure that a full disk may explain, the writer
+tries one page by itself once nothing came for `PROBE_S`; a broken file is left alone until a restart. Lock:
+one condition guards the queue and the flags.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
+from typing import Protocol
 
 import sqlalchemy as sa
 
+from stream import tables
 from stream.database import DAMAGED_CODES, REPAIR_HINT, Database, primary_code
 from stream.errors import LogFailure, StreamError
 from stream.transaction import Transaction
 
 MAX_GROUP = 1000
 MAX_GROUP_BYTES = 32 * 1024 * 1024
+PROBE_S = 1.0
+"""How long after a failure nothing must come before the writer tries by itself."""
+
+log = logging.getLogger("anomalyai.stream")
 
 _FATAL_CODES = frozenset({8, 10, 11, 14, 26})  # READONLY, IOERR, CORRUPT, CANTOPEN, NOTADB
 
@@ -48,8 +57,44 @@ class Work(ABC):
         """Note that nothing of the unit was kept; called once by the writer thread. Must not raise."""
 
 
+class Chores(Protocol):
+    """What the writer does besides, in small units; see `stream.upkeep`."""
+
+    @property
+    def pause_s(self) -> float:
+        """How long nothing must come before the next unit."""
+        ...
+
+    def overdue(self) -> bool:
+        """Whether a unit should be taken between two groups."""
+        ...
+
+    def step(self) -> Work | None:
+        """Return the next unit of an idle writer's, None where there is none now."""
+        ...
+
+    def busy_step(self) -> Work | None:
+        """Return the next unit of a busy writer's, None where there is none now."""
+        ...
+
+
+class _Probe(Work):
+    """Writes one page that stays as it is, to see whether the disk takes anything again."""
+
+    def write(self, transaction: Transaction) -> None:
+        """Write it."""
+        transaction.execute(sa.update(tables.identity).values(id=tables.identity.c.id))
+
+    def committed(self) -> None:
+        """Note nothing: that the commit went well says it."""
+
+    def failed(self, error: LogFailure) -> None:
+        """Tell, and go on waiting."""
+        log.info("the log still cannot be written: %s", error.message)
+
+
 class Writer:
-    """A queue of units and the loop that commits them in groups."""
+    """A queue of units and the loop that commits them in groups; `chores` fill the pauses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -57,6 +102,7 @@ class Writer:
         self._waiting: deque[Work] = deque()
         self._closed = False
         self._broken: LogFailure | None = None
+        self.chores: Chores | None = None
         self.cause: str | None = None
         self.commits = 0
         self.units = 0
@@ -87,21 +133,49 @@ class Writer:
         """Commit groups until closed and empty. If it must end early, what waits fails with the cause."""
         try:
             with self._database.writer.connect() as connection:
-                while group := self._take():
-                    self._commit(connection, group)
+                while (group := self._take()) is not None:
+                    if group:
+                        self._commit(connection, group)
+                    elif self.cause is not None and self._broken is None:
+                        self._commit(connection, [_Probe()])
+                    if not group or (self.chores is not None and self.chores.overdue()):
+                        self._do_chore(connection, busy=bool(group))
         finally:
             self._refuse_rest()
 
-    def _take(self) -> list[Work]:
+    def _take(self) -> list[Work] | None:
+        """Return what waits: nothing after a pause in which nothing came, None once closed and empty."""
+        pause_s = self.chores.pause_s if self.chores is not None else None
+        if self.cause is not None:
+            pause_s = PROBE_S
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._changed.wait_for(lambda: self._waiting or self._closed, pause_s)
             group: list[Work] = []
             size_bytes = 0
             while self._waiting and len(group) < MAX_GROUP and size_bytes < MAX_GROUP_BYTES:
                 work = self._waiting.popleft()
                 size_bytes += work.size_bytes
                 group.append(work)
-            return group
+            return None if self._closed and not group else group
+
+    def _do_chore(self, connection: sa.Connection, busy: bool) -> None:
+        """Do the next unit of the chores; one that fails ends them, and what waits is not concerned."""
+        if self.chores is None or self._broken is not None:
+            return
+        try:
+            unit = self.chores.busy_step() if busy else self.chores.step()
+            error = None if unit is None else _transact(connection, [unit])
+        except (StreamError, sa.exc.SQLAlchemyError) as failure:
+            log.error("the upkeep of the log ends: %s", failure)
+            self.chores = None
+            return
+        if unit is not None and error is None:
+            unit.committed()
+        elif unit is not None and error is not None:
+            unit.failed(error)
+            log.error("a step of the upkeep of the log failed: %s", error)
+            if _is_fatal(error):
+                self._broken, self.cause = error, error.message
 
     def _commit(self, connection: sa.Connection, group: list[Work]) -> None:
         error = self._broken or _transact(connection, group)

@@ -18,6 +18,7 @@ from stream import tables
 from stream.clock import Clock
 from stream.database import Database
 from stream.log import LogReader
+from stream.packing import unpack
 from stream.runtime import Runtime
 from stream.settings import Engine, Settings
 
@@ -98,8 +99,9 @@ def outcome(data: Path, feed: str = "f") -> Outcome:
         with database.reader.connect() as connection:
             return [tuple(row) for row in connection.execute(statement)]
 
+    entries = rows(tables.entry, "entry", "kind", "first_seq", "n", "codec", "body")
     found = Outcome(
-        entries=rows(tables.entry, "entry", "kind", "first_seq", "n", "body"),
+        entries=[(*row[:4], unpack(row[4], row[5])[1]) for row in entries],
         alerts=dict(rows(tables.alert, "id", "body")),
         scores=dict(rows(tables.score, "entry", "body")),
         position=rows(tables.position, "entry", "seq")[0],

@@ -63,6 +63,23 @@ def test_a_file_that_cannot_be_written_is_not_tried_again_until_a_restart(waitin
     assert waiting_log.writer.commits == 0
 
 
+def test_a_full_disk_that_has_room_again_is_noticed_without_an_append(
+    waiting_log: RunningLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.writer.PROBE_S", 0.05)
+    waiting_log.fill_disk()
+    unit = Statement(
+        lambda transaction: transaction.add(
+            sa.insert(tables.identity), *({"id": f"{i:0200d}"} for i in range(1000))
+        )
+    )
+    waiting_log.writer.submit(unit)
+    waiting_log.start()
+    with pytest.raises(LogFailure, match="disk is full"):
+        unit.finished.result(timeout=60)
+    wait_until(lambda: waiting_log.writer.cause is None, "a page that fits")
+
+
 def test_results_that_do_not_fit_on_the_disk_are_committed_when_there_is_room_again(tmp_path: Path) -> None:
     """Let the disk be full between an append and the commit of its results, by SQLite's own page limit."""
     with running(tmp_path / "data", ManualClock()) as runtime:
