@@ -54,7 +54,7 @@ class Losses:
             Retention dropped it, or a repair could not save it.
         """
         cut = self.cut(feed)
-        if seq <= cut.seq:
+        if 1 <= seq <= cut.seq:
             raise RecordGone(
                 f"record {seq} of feed {feed!r} is no longer kept, the oldest is {cut.seq + 1}",
                 field="seq",

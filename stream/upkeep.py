@@ -26,7 +26,7 @@ from stream.database import Database
 from stream.log import RECORDS
 from stream.packing import PACKED, SMALL_BYTES, pack
 from stream.results import Statement
-from stream.snapshot import Snapshots
+from stream.snapshot import KEPT, Snapshots
 from stream.transaction import Transaction
 
 IDLE_S = 0.02
@@ -176,7 +176,7 @@ class Upkeep:
         for feed, position in committed:
             newest = sa.select(column.entry).where(column.feed == feed, column.first_seq.is_not(None))
             rows = self._read(newest.order_by(column.first_seq.desc()).limit(1))
-            snapshots = self._snapshots.entries(feed)
+            snapshots = self._snapshots.entries(feed)[:KEPT]  # the others are only stood on
             if rows and snapshots:
                 found[feed] = Bounds(
                     min(snapshots[-1], position, rows[0][0] - 1), min(snapshots[0], position)
