@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai.detectors.compilation import compiled
+
 BINS = 2048
 TAIL_SHARE, TAIL_RECORDS = 0.05, 40.0
 """The extrapolated part holds this share of the clean scores, at most this many records."""
@@ -91,13 +93,9 @@ class TailCalibrator:
 
     def tail(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return P(score >= raw) for clean traffic, float64 in (0, 1]."""
-        position = np.clip((raw - self.lowest) / self._width, 0.0, BINS - 1e-9)
-        bins = position.astype(np.int64)
-        share = position - bins
-        inside = self._survival[bins] * (1.0 - share) + self._survival[bins + 1] * share
-        excess = np.maximum(raw - self._cut_value, 0.0) / self._scale
-        beyond = self._cut_survival * np.exp(-np.minimum(excess, 600.0))
-        tail: NDArray[np.float64] = np.where(raw >= self._cut_value, beyond, inside)
+        tail = np.empty(len(raw))
+        cut = (self._cut_value, self._cut_survival, self._scale)
+        tail_of(np.ascontiguousarray(raw), self.lowest, self._width, self._survival, cut, tail)
         return tail
 
     def rarity(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,3 +111,20 @@ class TailCalibrator:
         self.weights = np.asarray(state["weights"], dtype=np.float64)
         self.seen = int(state["seen"])
         self._refresh()
+
+
+@compiled
+def tail_of(raw: Any, lowest: Any, width: Any, survival: Any, cut: Any, tail: Any) -> None:
+    """Write P(score >= raw), float64 [n]: between the histogram's bins below the cut, exponential above it.
+
+    `cut` is the raw score where the extrapolation begins, its survival, and the scale beyond it.
+    """
+    cut_value, cut_survival, scale = cut
+    for i in range(len(raw)):
+        if raw[i] >= cut_value:
+            tail[i] = cut_survival * np.exp(-min((raw[i] - cut_value) / scale, 600.0))
+        else:
+            position = min(max((raw[i] - lowest) / width, 0.0), BINS - 1e-9)
+            place = int(position)
+            share = position - place
+            tail[i] = survival[place] * (1.0 - share) + survival[place + 1] * share

@@ -173,34 +173,34 @@ def take_figures(
 ) -> None:
     """Write the figures of a block in the order of `DriftWatch.series`, NaN where nothing is known."""
     rows, count = len(raw), len(numbers)
-    for place in range(count):
-        j = numbers[place]
-        known = 0
-        level = 0.0
-        for i in range(rows):
-            if not np.isnan(values[i, j]):
-                known += 1
-                level += clipped(values[i, j], median[j], spread[j])
-        level = level / known if known else np.nan
-        away = 0.0
-        for i in range(rows):
-            if not np.isnan(values[i, j]):
-                away += abs(clipped(values[i, j], median[j], spread[j]) - level)
-        figures[place] = level
-        figures[count + place] = away / known if known else np.nan
-        figures[2 * count + place] = 1.0 - known / rows
+    figures[:] = 0.0
+    level, away, missing = figures[:count], figures[count : 2 * count], figures[2 * count : 3 * count]
+    for i in range(rows):
+        for place in range(count):
+            value = values[i, numbers[place]]
+            if np.isnan(value):
+                missing[place] += 1.0
+            else:
+                level[place] += clipped(value, median[numbers[place]], spread[numbers[place]])
+    level /= rows - missing  # NaN where nothing is known
+    for i in range(rows):
+        for place in range(count):
+            value = values[i, numbers[place]]
+            if not np.isnan(value):
+                away[place] += abs(
+                    clipped(value, median[numbers[place]], spread[numbers[place]]) - level[place]
+                )
+    away /= rows - missing
+    missing /= rows
     for place in range(len(mixes)):
-        known = 0
-        total = 0.0
+        known = 0.0
         for i in range(rows):
             if not np.isnan(values[i, mixes[place]]):
-                known += 1
-                total += values[i, mixes[place]]
-        figures[3 * count + place] = total / known if known else np.nan
-    total = 0.0
+                known += 1.0
+                figures[3 * count + place] += values[i, mixes[place]]
+        figures[3 * count + place] /= known
     for i in range(rows):
-        total += raw[i]
-    figures[-1] = total / rows
+        figures[-1] += raw[i] / rows
 
 
 @compiled

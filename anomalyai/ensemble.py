@@ -33,7 +33,14 @@ from anomalyai.judged import JudgedRows
 from anomalyai.moments import MemberMoments
 from anomalyai.training import TrainedModel
 from anomalyai.tree_group import TREE_SETS, TREES, TreeGroup, quartile_range, widened_range
-from anomalyai.voice import add_up, hear_columns, hear_habits, hear_rarities
+from anomalyai.voice import (
+    add_up,
+    hear_columns,
+    hear_habits,
+    hear_histories,
+    hear_rarities,
+    keep_lowest,
+)
 
 TREES_WEIGHT = 1.1
 FOREST_WEIGHT, HISTORY_WEIGHT = 0.5, 2.0
@@ -151,7 +158,7 @@ class Ensemble:
         if self.wide.is_warm:
             voices[:, _WIDE] = self.wide.thinness(heard.wide)
         if len(self._histories):
-            voices[:, _HISTORY] = np.cumsum(values[:, self._histories], axis=1)[:, -1]
+            hear_histories(values, self._histories, voices[:, _HISTORY])
         voices[:, _VERDICTS] = self.judged.hear(heard.tight, self.tight)
         if self.model is not None:
             voices[:, _FOREST] = self.model.voice_batch(values)
@@ -171,8 +178,7 @@ class Ensemble:
             return np.zeros(len(values))
         for places, share in ((self._values, FAR_VALUES), (self._others, FAR_OTHERS)):
             if len(places):
-                far = self.density.far_out(values, places).min(axis=1)
-                bound = np.minimum(bound, far * (len(places) / share))
+                keep_lowest(self.density.far_out(values, places), len(places) / share, bound)
         rarity: NDArray[np.float64] = np.maximum(-np.log10(bound), 0.0)
         return rarity
 

@@ -75,7 +75,7 @@ class TreeGroup:
         """Return the mean over the ensembles of -ln(mass), float64 [n]."""
         total = np.zeros(leaves.shape[2])
         for place, trees in enumerate(self.sets):
-            total -= np.log(np.maximum(1.0 - trees.score_leaves(leaves[place]), LEAST_MASS))
+            add_thinness(trees.score_leaves(leaves[place]), total)
         return total / len(self.sets)
 
     def learn_leaves(self, leaves: NDArray[np.uint16], rows: NDArray[np.int64] | None = None) -> None:
@@ -129,6 +129,13 @@ def quartile_range(rows: NDArray[np.float64]) -> Range:
 def _widened(low: float, high: float, share: float) -> tuple[float, float]:
     reach = share * (high - low) if high > low else 0.5 * max(abs(high), 1.0)
     return low - reach, high - low + 2.0 * reach
+
+
+@compiled
+def add_thinness(scores: Any, total: Any) -> None:
+    """Add -ln(mass), the mass being what a half-space tree's score [n] lacks of 1, to `total` [n]."""
+    for i in range(len(total)):
+        total[i] -= np.log(max(1.0 - scores[i], LEAST_MASS))
 
 
 @compiled

@@ -59,6 +59,24 @@ def hear_rarities(values: Any, typical: Any, places: Any, out: Any) -> None:
 
 
 @compiled
+def hear_histories(values: Any, places: Any, out: Any) -> None:
+    """Write the sum of the columns at `places` to `out` [n]."""
+    for i in range(len(out)):
+        total = 0.0
+        for place in places:
+            total += values[i, place]
+        out[i] = total
+
+
+@compiled
+def keep_lowest(bounds: Any, factor: Any, lowest: Any) -> None:
+    """Lower `lowest` [n] to the least of each row's bounds, float64 [n, columns], times `factor`."""
+    for i in range(len(lowest)):
+        for j in range(bounds.shape[1]):
+            lowest[i] = min(lowest[i], bounds[i, j] * factor)
+
+
+@compiled
 def add_up(voices: Any, mean: Any, spread: Any, weights: Any, out: Any) -> None:
     """Write the weighted sum of the standardised voices, float64 [n, members], to `out` [n].
 
