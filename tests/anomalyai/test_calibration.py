@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anomalyai import state
-from anomalyai.calibration import TailCalibrator
+from anomalyai.calibration import BINS, TailCalibrator
 
 
 def exponential(count: int = 50_000) -> TailCalibrator:
@@ -98,3 +98,15 @@ def test_a_restored_calibrator_answers_the_same() -> None:
     raw = np.linspace(-80.0, 250.0, 500)
     assert np.array_equal(again.tail(raw), CALIBRATOR.tail(raw))
     assert again.seen == CALIBRATOR.seen
+
+
+def test_tails_are_the_histogram_between_bins_and_exponential_beyond_the_cut() -> None:
+    raw = np.concatenate([np.linspace(-80.0, 250.0, 501), [CALIBRATOR._cut_value]])
+    position = np.clip((raw - CALIBRATOR.lowest) / CALIBRATOR._width, 0.0, BINS - 1e-9)
+    bins = position.astype(np.int64)
+    share = position - bins
+    inside = CALIBRATOR._survival[bins] * (1.0 - share) + CALIBRATOR._survival[bins + 1] * share
+    excess = np.minimum(np.maximum(raw - CALIBRATOR._cut_value, 0.0) / CALIBRATOR._scale, 600.0)
+    beyond = CALIBRATOR._cut_survival * np.exp(-excess)
+    expected = np.where(raw >= CALIBRATOR._cut_value, beyond, inside)
+    np.testing.assert_allclose(CALIBRATOR.tail(raw), expected, rtol=1e-15)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anomalyai import state
-from anomalyai.flow import FlowRate
+from anomalyai.flow import FlowRate, median
 
 START_S = 1.7e9
 
@@ -82,3 +82,9 @@ def test_a_restored_flow_goes_on() -> None:
     for found in (flow, again):
         found.learn(times(5_000, 64))
     assert again.state() == flow.state()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 511, 512])
+def test_medians_are_numpys(count: int) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    assert median(values) == np.median(values)

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anomalyai.voice import SOFT_NATS, add_up, hear_columns, hear_habits, hear_rarities, soften
+from anomalyai.voice import (
+    SOFT_NATS,
+    add_up,
+    hear_columns,
+    hear_habits,
+    hear_histories,
+    hear_rarities,
+    keep_lowest,
+    soften,
+)
 
 PLACES = np.array([0, 2])
 
@@ -66,3 +75,16 @@ def test_sums_do_not_depend_on_how_many_rows_there_are(columns: int) -> None:
     for i in range(64):
         hear_columns(bins[i : i + 1], table, places, alone[i : i + 1])
     assert np.array_equal(alone, together)
+
+
+def test_histories_are_added_and_bounds_only_lowered() -> None:
+    values = np.random.default_rng(2).normal(size=(30, 4))
+    out = np.empty(30)
+    hear_histories(values, np.array([1, 3]), out)
+    assert np.array_equal(out, values[:, 1] + values[:, 3])
+    bounds = np.random.default_rng(3).random((30, 5))
+    lowest = np.full(30, 0.4)
+    keep_lowest(bounds, 2.5, lowest)
+    assert np.array_equal(lowest, np.minimum(0.4, (bounds * 2.5).min(axis=1)))
+    assert (lowest < 0.4).any()
+    assert (lowest == 0.4).any()
