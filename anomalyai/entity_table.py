@@ -10,7 +10,7 @@ used entity of a full first bucket does and is counted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +29,28 @@ MAX_LOAD = 0.5
 UNBOUNDED = 1 << 62
 
 
+class Watcher(Protocol):
+    """Who must see rows before they change (`anomalyai.table_copy`)."""
+
+    def before_change(self, table: EntityTable, keys: NDArray[np.uint64]) -> None:
+        """Take note: these keys' rows, or those that give way to them, are about to change."""
+
+
 class EntityTable:
     """Profiles of up to about `max_entities` entities: `width` float32 statistics and a last time each.
 
     Memory is `WAYS`-way slots of 24 + 4 * width bytes, at most four times `max_entities` / 2 slots; evictions
-    are counted in `evicted`. The rows are read and written by the compiled feature kernel.
+    are counted in `evicted`. The rows are read and written by the compiled feature kernel. `by_record` tells
+    that no row changes without a record, whose number is then the row's tick.
     """
 
-    def __init__(self, width: int, max_entities: int) -> None:
+    def __init__(self, width: int, max_entities: int, *, by_record: bool = True) -> None:
         self.width = width
+        self.by_record = by_record
         self.max_entities = max_entities
         self.evicted = 0
         self.used = 0
+        self.watcher: Watcher | None = None
         self._allocate(_FIRST_BUCKETS)
 
     def _allocate(self, buckets: int) -> None:
@@ -54,6 +64,11 @@ class EntityTable:
     def slots(self) -> int:
         """Slots allocated."""
         return len(self.keys)
+
+    @property
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """The arrays: keys, touched, last_s, stats; others once the table has doubled."""
+        return self.keys, self.touched, self.last_s, self.stats
 
     @property
     def size_bytes(self) -> int:
@@ -70,13 +85,21 @@ class EntityTable:
         """New entities that may still be added before the table has to double."""
         return int(self.slots * MAX_LOAD) - self.used if self.may_grow else UNBOUNDED
 
-    def put_through(self, rows: int, kernel: Callable[[int, int], tuple[int, ...]]) -> int:
+    def put_through(
+        self,
+        rows: int,
+        keys: Callable[[], NDArray[np.uint64]],
+        kernel: Callable[[int, int], tuple[int, ...]],
+    ) -> int:
         """Let a kernel place `rows` rows, doubling where it has to stop for it.
 
         `kernel(start, room)` goes on from row `start` until it needs more room for new entities than there
         is; it returns the row it reached, how many entities were new, how many gave way, and further counts,
-        whose sum is returned. It must read the table's arrays anew at each call.
+        whose sum is returned. It must read the table's arrays anew at each call. `keys` gives the rows' keys,
+        0 where there is none; it is asked only while the table is being copied.
         """
+        if self.watcher is not None:
+            self.watcher.before_change(self, keys())
         done = counted = 0
         while True:
             done, fresh, evicted, *others = kernel(done, self.room)
@@ -96,20 +119,20 @@ class EntityTable:
         self.evicted += lost
 
     def state(self) -> dict[str, Any]:
-        """Return the used rows and the counters, for `anomalyai.state`."""
+        """Return the counters, and the table itself for its rows, for `anomalyai.state`."""
+        return {"slots": self.slots, "evicted": self.evicted, "table": self}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return a copy of the used rows."""
         rows = np.flatnonzero(self.keys)
+        names = ("keys", "touched", "last_s", "stats")
         return {
-            "slots": self.slots,
-            "evicted": self.evicted,
             "rows": rows,
-            "keys": self.keys[rows],
-            "touched": self.touched[rows],
-            "last_s": self.last_s[rows],
-            "stats": self.stats[rows],
+            **{name: column[rows] for name, column in zip(names, self.columns, strict=True)},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take the rows and counters that `state` returned."""
+        """Take the rows and counters that `state` returned, its arrays spread."""
         self._allocate(int(state["slots"]) // WAYS)
         rows = state["rows"]
         self.keys[rows] = state["keys"]

@@ -46,6 +46,7 @@ class PairTable:
         table = self.table
         table.put_through(
             len(first),
+            lambda: np.where((first == 0) | (second == 0), np.uint64(0), mixed(first, second)),
             lambda start, room: meet_rows(
                 first,
                 second,

@@ -34,7 +34,7 @@ class VerdictHistory:
     """Verdicts by the values of one entity field."""
 
     def __init__(self) -> None:
-        self.table = EntityTable(2, MAX_JUDGED)
+        self.table = EntityTable(2, MAX_JUDGED, by_record=False)
         self.confirmed = 0
 
     def observe(
@@ -66,6 +66,7 @@ class VerdictHistory:
         table = self.table
         table.put_through(
             len(keys),
+            lambda: keys,
             lambda start, room: count_verdicts(
                 keys,
                 time_s,

@@ -26,6 +26,7 @@ from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
 from anomalyai.control import BudgetChange, Labels, SchemaChange, Verdict
 from anomalyai.errors import ModelError, StateError
 from anomalyai.explanation import Explanation
+from anomalyai.frozen import Frozen, Mark, Section, thawed
 from anomalyai.predict import Prediction, explain, predict
 from anomalyai.provisional import ProvisionalRecords
 from anomalyai.records import RecordBatch
@@ -301,25 +302,31 @@ class Pipeline:
         """Return where the pipeline stands, ready for JSON."""
         return {"model": self.model_id, **self._scorer.status(), "silences": self._silence.status()}
 
+    def _state(self) -> dict[str, Any]:
+        return {
+            "schema": msgspec.json.encode(self.schema),
+            "scored": None if self._scored == self.schema else msgspec.json.encode(self._scored),
+            "feed": self.feed,
+            "budget": self.budget,
+            "seed": self.seed,
+            "explained": self.explained,
+            "without": list(self.without),
+            "model_id": self.model_id,
+            "provisional": self._provisional.state(),
+            **self._scorer.state(),
+            **{f"silence/{name}": value for name, value in self._silence.state().items()},
+        }
+
     def dumps(self) -> bytes:
         """Return the exact state; `loads` continues bit for bit."""
-        return state_codec.dumps(
-            KIND,
-            {
-                "schema": msgspec.json.encode(self.schema),
-                "scored": None if self._scored == self.schema else msgspec.json.encode(self._scored),
-                "feed": self.feed,
-                "budget": self.budget,
-                "seed": self.seed,
-                "explained": self.explained,
-                "without": list(self.without),
-                "model_id": self.model_id,
-                "provisional": self._provisional.state(),
-                **self._scorer.state(),
-                **{f"silence/{name}": value for name, value in self._silence.state().items()},
-            },
-            pack=True,
-        )
+        return state_codec.dumps(KIND, self._state(), pack=True)
+
+    def freeze(self, base: Mark | None = None) -> Frozen:
+        """Begin a copy of the state as it is now, to be finished in steps while records go on coming.
+
+        `base` is the mark of an earlier one that this one is to go on top of; `thaw` makes a pipeline of it.
+        """
+        return Frozen(KIND, self._state(), self._scorer.features.ticks, base)
 
     @classmethod
     def loads(
@@ -332,7 +339,19 @@ class Pipeline:
         StateError
             The bytes cannot be read, or the model they name is not given.
         """
-        state = state_codec.loads(KIND, data)
+        return cls._of(state_codec.loads(KIND, data), models, trainer)
+
+    @classmethod
+    def thaw(
+        cls, document: bytes, sections: Mapping[str, Section], models: Mapping[str, TrainedModel]
+    ) -> Pipeline:
+        """Rebuild a pipeline from the parts of a frozen state; raises as `loads` does."""
+        return cls._of(thawed(state_codec.loads(KIND, document), sections), models, None)
+
+    @classmethod
+    def _of(
+        cls, state: dict[str, Any], models: Mapping[str, TrainedModel] | None, trainer: Trainer | None
+    ) -> Pipeline:
         try:
             scored = msgspec.json.decode(state["scored"] or state["schema"], type=FeedSchema)
             pipeline = cls(

@@ -109,6 +109,7 @@ class EntityProfile:
         table = self.table
         self.late += table.put_through(
             len(keys),
+            lambda: keys,
             lambda start, room: observe_rows(
                 keys,
                 time_s,

@@ -42,6 +42,7 @@ class ValueRarity:
         table = self.table
         table.put_through(
             len(keys),
+            lambda: keys,
             lambda start, room: rarity_rows(
                 keys,
                 first_tick,

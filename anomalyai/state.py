@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -25,6 +25,14 @@ arrays are not worth it, and the large tables of entities would take too long.""
 _BYTES = "bytes"
 
 _ALLOWED_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<i2", "<u8", "<u4", "<u2", "|u1", "|i1", "|b1"})
+
+
+@runtime_checkable
+class Table(Protocol):
+    """A value that stands for several arrays; they take its place, under its name up to the last dot."""
+
+    def arrays(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return the arrays by their names."""
 
 
 class _Array(msgspec.Struct, frozen=True, array_like=True, tag="array"):
@@ -48,12 +56,12 @@ def dumps(kind: str, fields: Mapping[str, Any], *, pack: bool = False) -> bytes:
     kind
         What the state belongs to; `loads` refuses any other.
     fields
-        Arrays (numeric or boolean, any shape) and plain MessagePack values.
+        Arrays (numeric or boolean, any shape), plain MessagePack values, and what stands for arrays.
     pack
         Whether arrays and bytes of middling size are packed.
     """
     encoded: dict[str, _Array | msgspec.Raw] = {}
-    for name, value in fields.items():
+    for name, value in spread(fields).items():
         if isinstance(value, np.ndarray):
             encoded[name] = _array(value.dtype.str, value.shape, value.tobytes(), pack)
         elif isinstance(value, bytes):
@@ -61,6 +69,18 @@ def dumps(kind: str, fields: Mapping[str, Any], *, pack: bool = False) -> bytes:
         else:
             encoded[name] = msgspec.Raw(msgspec.msgpack.encode([value]))
     return msgspec.msgpack.encode(_Document(kind, FORMAT, encoded))
+
+
+def spread(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with the arrays of every table in its place."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Table):
+            above = name[: name.rfind(".") + 1]
+            found.update({above + column: array for column, array in value.arrays().items()})
+        else:
+            found[name] = value
+    return found
 
 
 def _array(dtype: str, shape: tuple[int, ...], data: bytes, pack: bool) -> _Array:
