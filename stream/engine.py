@@ -1,8 +1,8 @@
 """The engine: the one owner of threads, and the loop that turns log entries into committed results.
 
-Three threads: the writer (`stream.writer`), the engine's own, and the training thread (`stream.training`).
-The commit order, from a frame to a snapshot; 1 to 3 run in the writer's thread, once per group of frames, and
-so does 6; the rest runs in the engine's, once per micro-batch:
+Four threads: the writer (`stream.writer`), the engine's own, the training thread (`stream.training`), and one
+that writes snapshots (`stream.checkpoint`). The commit order, from a frame to a snapshot; 1 to 3 run in the
+writer's thread, once per group of frames, and so does 6; the rest in the engine's, once per micro-batch:
 
 1. one transaction: the frames' rows with their checksums, their first answers, their producers' places;
 2. hand the entries over to the engine, in log order;
@@ -11,7 +11,8 @@ so does 6; the rest runs in the engine's, once per micro-batch:
 5. put each through its feed's `Pipeline`, one after the other, neighbours joined;
 6. one transaction: alerts, scores, dead letters, queued trainings and every feed's position;
 7. hand what was committed to the hub, and finished training sets to the training thread;
-8. save a snapshot of each feed that is due: written whole, synced, then given its name.
+8. copy a part of each state that a snapshot is due of; a finished copy whose entry is committed goes to the
+   snapshot thread: written whole, synced, then given its name.
 
 Step 6 runs while the next micro-batch goes through 4 and 5; 7 and 8 follow its COMMIT. A crash between any
 two steps (`stream.testing.STEPS`, each of them tested): before 1 is over the frame was not acknowledged, and
@@ -81,6 +82,7 @@ class Engine:
                 ("writer", parts.writer.run),
                 ("engine", self._run),
                 ("training", parts.training.run),
+                ("snapshot", parts.checkpoints.run),
             )
         }
 
@@ -114,7 +116,9 @@ class Engine:
             self._join(name, deadline_s)
         self._processor.abandoned = True
         parts.writer.close()
-        self._join("writer", deadline_s)
+        parts.checkpoints.close()
+        for name in ("writer", "snapshot"):
+            self._join(name, deadline_s)
 
     def join(self, timeout_s: float | None) -> bool:
         """Wait until recovery has ended, one way or the other; returns whether the engine is ready."""
@@ -191,7 +195,7 @@ class Engine:
         self._processor.launch()
         self._processor.land()
         if not self._processor.abandoned:
-            self._processor.snapshot(every_records=1, every_s=0.0)
+            self._processor.save()
 
     def _recover(self) -> None:
         """Compile, bring every feed to the end of its log, take up the trainings that a crash cut short."""
@@ -214,7 +218,8 @@ class Engine:
     def _cycle(self) -> None:
         """Run one micro-batch through the steps; where nothing waits, let the one before land."""
         clock, limits = self._parts.clock, self._parts.settings
-        item = self._next(0.0 if self._processor.flying else self._idle_s())
+        is_busy = self._processor.flying or self._parts.checkpoints.copying
+        item = self._next(0.0 if is_busy else self._idle_s())
         if item is None:
             self._processor.land()
         opened_s = clock.monotonic_s()
@@ -246,11 +251,12 @@ class Engine:
     def _tick(self) -> None:
         now_s = self._parts.clock.monotonic_s()
         self._parts.hub.flush(now_s)
+        self._parts.checkpoints.step()
         if now_s >= self._second_s:
             self._second_s = math.floor(now_s) + SECOND_S
             self._on_second(now_s)
             limits = self._parts.settings
-            self._processor.snapshot(limits.snapshot_every_records, limits.snapshot_every_s)
+            self._processor.checkpoint(limits.snapshot_every_records, limits.snapshot_every_s)
 
     def _answer(self, inquiry: Inquiry) -> None:
         try:

@@ -14,6 +14,7 @@ from anomalyai.control import Labels, Verdict
 from anomalyai.training import TrainingSet
 from stream import settings
 from stream.backlog import Backlog
+from stream.checkpoint import Checkpoints
 from stream.clock import Clock
 from stream.coalesce import joined, may_join
 from stream.errors import LogDamaged, LogFailure, NotReady
@@ -41,6 +42,7 @@ class Parts(NamedTuple):
     reader: LogReader
     store: Store
     snapshots: Snapshots
+    checkpoints: Checkpoints
     recovery: Recovery
     training: Training
     hub: Hub
@@ -154,16 +156,19 @@ class Processor:
         else:
             waiting.confirmed.set_exception(NotReady("the engine is stopping"))
 
-    def snapshot(self, every_records: int, every_s: float) -> None:
-        """Save every feed whose state moved that far, or that long ago, once its results are committed."""
+    def checkpoint(self, every_records: int, every_s: float) -> None:
+        """Begin a snapshot of every feed whose state moved that far, or that long ago."""
         now_s = self._parts.clock.monotonic_s()
-        due = [lane for lane in self.lanes.values() if lane.snapshot_due(now_s, every_records, every_s)]
-        if due:
-            self.launch()
-            self.land()
-        if not self.abandoned:
-            for lane in due:
-                self._save(lane)
+        for lane in self.lanes.values():
+            if lane.snapshot_due(now_s, every_records, every_s):
+                self._parts.checkpoints.begin(lane)
+
+    def save(self) -> None:
+        """Save every feed whose state moved since its last snapshot, before this returns."""
+        self._parts.checkpoints.settle()
+        for lane in self.lanes.values():
+            if lane.snapshot_due(self._parts.clock.monotonic_s(), every_records=1, every_s=0.0):
+                self._parts.checkpoints.save(lane)
 
     def _submit(self, commit: Commit) -> None:
         try:
@@ -171,13 +176,6 @@ class Processor:
         except LogFailure as error:
             commit.failed(error)
         self._flying = commit
-
-    def _save(self, lane: Lane) -> None:
-        try:
-            self._parts.snapshots.save(lane.feed, lane.shard.snapshot())
-        except OSError as error:
-            log.error("feed %s: the snapshot of entry %d failed: %s", lane.feed, lane.shard.entry, error)
-        lane.saved(self._parts.clock.monotonic_s())
 
     def _restored(self, feed: str, tally: Tally) -> Lane:
         parts = self._parts
@@ -306,7 +304,7 @@ class Processor:
         self.launch()
         self.land()
         if not self.abandoned:
-            self._save(lane)  # so that the next rebuild is short
+            self._parts.checkpoints.save(lane)  # so that the next rebuild is short
 
     def _rebuild(self, lane: Lane, upto: int) -> None:
         """Begin a feed again after an entry; what can no longer be read on the way is set aside too."""

@@ -15,6 +15,7 @@ from anomalyai.model_store import ModelStore
 from anomalyai.schema import FeedSchema
 from stream.admission import Body, Shared
 from stream.backlog import Backlog
+from stream.checkpoint import Checkpoints
 from stream.clock import Clock, SystemClock
 from stream.database import Database, damaged
 from stream.dedup import MAX_BATCH, Ack, Key, Memory
@@ -344,6 +345,7 @@ class Runtime:
             reader=self._reader,
             store=self._store,
             snapshots=snapshots,
+            checkpoints=Checkpoints(snapshots, clock),
             recovery=Recovery(self._reader, self._store, self._losses, snapshots, self._models),
             training=self._training,
             hub=self._hub,

@@ -22,6 +22,8 @@ from stream.log import LogItem
 from stream.models import Models
 from stream.snapshot import Snapshot
 
+ALL_SLOTS = 1 << 62
+
 log = logging.getLogger("anomalyai.stream")
 
 
@@ -50,13 +52,16 @@ class Shard:
         StateError
             The state cannot be read by this version, or the model it names is not to be had.
         """
-        shard = cls(feed, models, Pipeline.loads(snapshot.state, models))
+        shard = cls(feed, models, Pipeline.thaw(snapshot.document, snapshot.sections, models))
         shard.entry, shard.seq = snapshot.entry, snapshot.seq
         return shard
 
     def snapshot(self) -> Snapshot:
-        """Return the state after the last entry."""
-        return Snapshot(self.entry, self.seq, self.pipeline.dumps())
+        """Return the state after the last entry, whole."""
+        frozen = self.pipeline.freeze()
+        while not frozen.done:
+            frozen.advance(ALL_SLOTS)
+        return Snapshot(self.entry, self.seq, frozen.document(), frozen.sections())
 
     def take(self, item: LogItem, slice_records: int) -> Iterator[ScoredBatch]:
         """Take the next entry; yields what its records scored, at most `slice_records` at a time.

@@ -13,14 +13,19 @@ import numpy as np
 import sqlalchemy as sa
 
 from anomalyai.control import SchemaChange
+from anomalyai.model_store import ModelStore
 from anomalyai.schema import FeedSchema
 from stream import tables
 from stream.clock import Clock
 from stream.database import Database
 from stream.log import LogReader
+from stream.models import Models
 from stream.packing import unpack
 from stream.runtime import Runtime
 from stream.settings import Engine, Settings
+from stream.shard import Shard
+from stream.snapshot import Snapshots
+from stream.store import Store
 
 PATIENCE_S = 90.0
 
@@ -123,6 +128,15 @@ def stored_records(data: Path, feed: str = "f") -> list[dict[str, Any]]:
             found += [item.records.record(i) for i in range(item.n)]
     database.close()
     return found
+
+
+def saved_state(data: Path, feed: str = "f") -> bytes:
+    """Return the state of the newest snapshot of a data directory that no runtime has."""
+    database = Database(data)
+    snapshots = Snapshots(data / "snapshots", Store(database).identity())
+    newest = next(snapshots.usable(feed, upto=Store(database).position(feed)[0]))
+    database.close()
+    return Shard.restored(feed, Models(ModelStore(data / "models")), newest).pipeline.dumps()
 
 
 def rewind(data: Path, entry: int) -> None:

@@ -21,7 +21,17 @@ from stream.log import LogReader
 from stream.runtime import Runtime
 from stream.snapshot import Snapshot, Snapshots
 from stream.testing import ManualClock
-from tests.stream.feeding import drain, frame, outcome, records, rewind, running, settings, wait_until
+from tests.stream.feeding import (
+    drain,
+    frame,
+    outcome,
+    records,
+    rewind,
+    running,
+    saved_state,
+    settings,
+    wait_until,
+)
 
 FRAMES = [(0, 1), (1, 19), (20, 80), (100, 1), (101, 399), (500, 250), (750, 3), (753, 400), (1153, 300)]
 
@@ -200,8 +210,7 @@ def test_of_joined_records_only_the_bad_one_is_set_aside(
     found = outcome(data)
     pipeline, scored = _replayed(data, left_out=found.dead_letters[0])
     assert {alert.id for s in scored for alert in s.alerts} == set(found.alerts)
-    newest = max((data / "snapshots" / "f").iterdir()).read_bytes().partition(b"\n")[2]
-    assert newest == pipeline.dumps()
+    assert saved_state(data) == pipeline.dumps()
 
 
 class Broken:
@@ -245,8 +254,7 @@ def test_an_entry_that_fails_is_set_aside_and_leaves_no_trace_in_the_state(
         assert outcome(data) == found
 
     pipeline, _ = _replayed(data, left_out=found.dead_letters[0])
-    newest = max((data / "snapshots" / "f").iterdir()).read_bytes().partition(b"\n")[2]
-    assert newest == pipeline.dumps()
+    assert saved_state(data) == pipeline.dumps()
 
 
 def test_a_damaged_log_entry_is_set_aside_too(steady: Path, tmp_path: Path) -> None:
@@ -305,9 +313,9 @@ def test_a_snapshot_never_runs_ahead_of_the_committed_results(
 ) -> None:
     save, saved = Snapshots.save, list[tuple[int, int]]()
 
-    def spy(self: Snapshots, feed: str, snapshot: Snapshot) -> Path:
+    def spy(self: Snapshots, feed: str, snapshot: Snapshot, base: int | None = None) -> Path:
         saved.append((snapshot.entry, runtime._store.position(feed)[0]))
-        return save(self, feed, snapshot)
+        return save(self, feed, snapshot, base)
 
     monkeypatch.setattr(Snapshots, "save", spy)
     monkeypatch.setattr("stream.engine.SECOND_S", 0.0)
@@ -315,7 +323,7 @@ def test_a_snapshot_never_runs_ahead_of_the_committed_results(
         for first in range(0, 300, 10):
             runtime.post("f", frame(first, 10), None)
     assert len(saved) >= 3
-    assert [entry for entry, _ in saved] == [committed for _, committed in saved]
+    assert all(entry <= committed for entry, committed in saved)
 
 
 def test_stopping_before_starting_and_stopping_twice_are_harmless(tmp_path: Path) -> None:

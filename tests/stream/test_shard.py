@@ -35,7 +35,7 @@ def replayed(log: MemoryLog, models: Models, slice_records: int) -> Replay:
             scores.append(scored.score.tobytes())
             alerts += [msgspec.json.encode(alert) for alert in scored.alerts]
     assert shard.refused_model is None
-    return Replay(b"".join(scores), alerts, shard.snapshot().state)
+    return Replay(b"".join(scores), alerts, shard.pipeline.dumps())
 
 
 @pytest.fixture(scope="module")
