@@ -49,7 +49,7 @@ class Attendance:
     """Cadences of one entity field."""
 
     def __init__(self) -> None:
-        self.table = EntityTable(cadence.STATS, MAX_WATCHED)
+        self.table = EntityTable(cadence.STATS, MAX_WATCHED, by_record=False)
         self._figures: NDArray[np.float64] = np.array([np.inf, 0.0, np.nan, 0.0, 0.0, 0.0])
 
     @property
@@ -79,6 +79,7 @@ class Attendance:
         figures[_EVENTS] = 0.0
         table.put_through(
             len(keys),
+            lambda: keys,
             lambda start, room: attend_rows(
                 keys,
                 alive_s,

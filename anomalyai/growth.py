@@ -12,7 +12,16 @@ from anomalyai.errors import SchemaConflict
 from anomalyai.inference import CHECKPOINTS, infer, kind_by_type
 from anomalyai.schema import FeedSchema, Field, JsonType, Kind
 
-__all__ = ["CHECKPOINTS", "MAX_FIELDS", "declare", "extend", "next_checkpoint", "reinfer"]
+__all__ = [
+    "CHECKPOINTS",
+    "MAX_FIELDS",
+    "adds_columns",
+    "declare",
+    "extend",
+    "next_checkpoint",
+    "reinfer",
+    "same_columns",
+]
 
 MAX_FIELDS: Final = 512
 """Most fields of a feed; further ones stay in the record, are not scored, and are counted."""
@@ -114,3 +123,20 @@ def _redeclared(field: Field, wanted: Field | None, reopened: bool) -> Field | N
     if field.type is JsonType.UNKNOWN:
         return wanted
     return Field(field.name, wanted.kind, wanted.type if reopened else field.type, True)
+
+
+def same_columns(previous: FeedSchema, changed: FeedSchema) -> bool:
+    """Return whether two schemas have the same scored columns, in the same order."""
+    return _columns_of(previous) == _columns_of(changed)
+
+
+def adds_columns(previous: FeedSchema, changed: FeedSchema) -> bool:
+    """Return whether a schema has every scored column of the one before."""
+    return all(
+        set(before) <= set(after)
+        for before, after in zip(_columns_of(previous), _columns_of(changed), strict=True)
+    )
+
+
+def _columns_of(schema: FeedSchema) -> tuple[tuple[object, ...], ...]:
+    return schema.numbers, schema.categories, schema.entities, (schema.time or "",), schema.positions

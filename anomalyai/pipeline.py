@@ -27,6 +27,7 @@ from anomalyai.control import BudgetChange, Labels, SchemaChange, Verdict
 from anomalyai.errors import ModelError, StateError
 from anomalyai.explanation import Explanation
 from anomalyai.frozen import Frozen, Mark, Section, thawed
+from anomalyai.growth import adds_columns, same_columns
 from anomalyai.predict import Prediction, explain, predict
 from anomalyai.provisional import ProvisionalRecords
 from anomalyai.records import RecordBatch
@@ -215,7 +216,9 @@ class Pipeline:
         previous, self.schema = self.schema, change.schema
         if change.schema.budget not in (None, previous.budget):
             self._set_budget(change.schema.budget)
-        if _same_columns(previous, change.schema) or (previous.settled and _extends(previous, change.schema)):
+        if same_columns(previous, change.schema) or (
+            previous.settled and adds_columns(previous, change.schema)
+        ):
             self._scorer.rename(change.schema)
         else:
             self._start_scorer()
@@ -390,18 +393,3 @@ class Pipeline:
         )
         self.schema = msgspec.json.decode(state["schema"], type=FeedSchema)
         self._scorer.rename(self.schema)
-
-
-def _columns_of(schema: FeedSchema) -> tuple[tuple[object, ...], ...]:
-    return schema.numbers, schema.categories, schema.entities, (schema.time or "",), schema.positions
-
-
-def _same_columns(previous: FeedSchema, changed: FeedSchema) -> bool:
-    return _columns_of(previous) == _columns_of(changed)
-
-
-def _extends(previous: FeedSchema, changed: FeedSchema) -> bool:
-    return all(
-        set(before) <= set(after)
-        for before, after in zip(_columns_of(previous), _columns_of(changed), strict=True)
-    )
