@@ -29,6 +29,7 @@ demo: $(RUN)
 	$(BIN)/anomalyai demo $(ARGS)
 
 test: lint browser
+	$(BIN)/python -c 'from stream.warmup import warm_up_model, warm_up_scoring; warm_up_scoring(); warm_up_model()'
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov=anomalyai --cov-report=term $(ARGS)
 
 lint: $(TEST)
