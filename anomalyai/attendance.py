@@ -142,7 +142,9 @@ def attend_rows(
                 return i, fresh, evicted
             if found == 2 and stats[slot, STATE] == SILENT:
                 figures[_OPEN] -= 1.0
-            slot, found = claim_slot(table_keys, touched, last_s, stats, key, first_tick + i)
+            if found != 0:
+                slot, found = claim_slot(table_keys, touched, last_s, stats, key, first_tick + i)
+            touched[slot] = first_tick + i
             fresh += found == 1
             evicted += found == 2
             come(slot, i, key, alive_s[i], last_s, stats, figures, what, who, how)
