@@ -67,6 +67,7 @@ class RowSource:
     def __init__(self, body: bytes, raws: list[bytes] | None, max_record_bytes: int) -> None:
         self._body = body
         self._raws = raws
+        self._is_json = True
         self._max_record_bytes = max_record_bytes
         self._count: int | None = None
         self._packed: tuple[Sequence[int], bytes] = range(0), b"[]"
@@ -79,6 +80,7 @@ class RowSource:
                 self._raws = list(map(bytes, _raws.decode(self._body)))
             except (msgspec.MsgspecError, RecursionError):
                 self._raws = split_array(self._body)
+                self._is_json = False
         return self._raws
 
     def __len__(self) -> int:
@@ -134,7 +136,7 @@ class RowSource:
 
     def pack(self, places: Sequence[int]) -> bytes:
         """Return an array of the records' own bytes."""
-        if len(places) == len(self):
+        if len(places) == len(self) and self._is_json:
             return self._body.strip(_BLANK)
         if places != self._packed[0]:
             self._packed = places, join_rows([self.raws[i] for i in places])

@@ -125,6 +125,15 @@ def test_a_key_that_is_no_utf_8_is_a_fault_of_the_frame() -> None:
         open_frame(b"\xff")
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("body", [b'[{"a":2}}\n', b'[{"a":2}}]', b'[{"a":2}{"a":3}]', b'[{"a":2},]'])
+def test_an_array_that_is_no_json_never_reaches_the_log_as_it_is(body: bytes, known: bool) -> None:
+    for way in (0, WAYS - 1):
+        for item in judge(new_intake(known), body, way):
+            if isinstance(item, RecordBatch):
+                msgspec.json.decode(item.body)
+
+
 @pytest.mark.parametrize("label", [b"[]", b"[1]", b'{"x": 1}', b'"perhaps"', b"null"])
 def test_a_label_that_is_none_is_no_label(label: bytes) -> None:
     admission = new_intake(known=True).admit(b'{"a": 1, "bad": %b}' % label)
