@@ -50,11 +50,11 @@ class Frozen:
         keys: dict[str, weakref.ref[NDArray[np.uint64]]] = {}
         for name, value in state.items():
             if isinstance(value, EntityTable) and value.by_record:
-                above = name[: name.rfind(".")]
-                before = base.keys.get(above) if base is not None else None
+                prefix = state_codec.prefix_of(name)
+                before = base.keys.get(prefix) if base is not None else None
                 known = before is not None and before() is value.keys
-                self._copies[above] = TableCopy(value, base.ticks if known and base else ALL, ticks)
-                keys[above] = weakref.ref(value.keys)
+                self._copies[prefix] = TableCopy(value, base.ticks if known and base else ALL, ticks)
+                keys[prefix] = weakref.ref(value.keys)
             elif isinstance(value, state_codec.Table):
                 self._fields.update(state_codec.spread({name: value}))
             else:
@@ -101,6 +101,6 @@ def on_top(older: Mapping[str, Section], newer: Mapping[str, Section]) -> dict[s
 def thawed(document: Mapping[str, Any], sections: Mapping[str, Section]) -> dict[str, Any]:
     """Return the whole state of a decoded document and the tables' rows."""
     state = dict(document)
-    for name, section in sections.items():
-        state.update({f"{name}.{column}": array for column, array in section.rows.arrays().items()})
+    for prefix, section in sections.items():
+        state.update({prefix + column: array for column, array in section.rows.arrays().items()})
     return state

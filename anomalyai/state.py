@@ -24,12 +24,14 @@ arrays are not worth it, and the large tables of entities would take too long.""
 
 _BYTES = "bytes"
 
+TABLE = "table"
+
 _ALLOWED_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<i2", "<u8", "<u4", "<u2", "|u1", "|i1", "|b1"})
 
 
 @runtime_checkable
 class Table(Protocol):
-    """A value that stands for several arrays; they take its place, under its name up to the last dot."""
+    """A value that stands for several arrays, under a name that ends in `TABLE`; they take its place."""
 
     def arrays(self) -> Mapping[str, np.ndarray[Any, Any]]:
         """Return the arrays by their names."""
@@ -71,13 +73,20 @@ def dumps(kind: str, fields: Mapping[str, Any], *, pack: bool = False) -> bytes:
     return msgspec.msgpack.encode(_Document(kind, FORMAT, encoded))
 
 
+def prefix_of(name: str) -> str:
+    """Return what the names of a table's arrays begin with."""
+    if not name.endswith(TABLE):
+        raise ValueError(f"expected a name that ends in {TABLE!r}, got {name!r}")
+    return name.removesuffix(TABLE)
+
+
 def spread(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields with the arrays of every table in its place."""
     found: dict[str, Any] = {}
     for name, value in fields.items():
         if isinstance(value, Table):
-            above = name[: name.rfind(".") + 1]
-            found.update({above + column: array for column, array in value.arrays().items()})
+            prefix = prefix_of(name)
+            found.update({prefix + column: array for column, array in value.arrays().items()})
         else:
             found[name] = value
     return found

@@ -112,11 +112,6 @@ class Snapshots:
             else:
                 yield found
 
-    def oldest(self, feed: str) -> int | None:
-        """Return the entry of the oldest snapshot that is kept for its own sake; None without any."""
-        kept = self._files(feed)[:KEPT]
-        return int(kept[-1].stem) if kept else None
-
     def drop_after(self, feed: str, entry: int) -> None:
         """Remove what lies after `entry` (the log was replaced by an older copy) and half-written files."""
         for path in self._files(feed):

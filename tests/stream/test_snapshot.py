@@ -62,8 +62,6 @@ def test_the_newest_comes_first_and_only_the_last_two_stay(tmp_path: Path) -> No
     assert [s.entry for s in snapshots.usable("f", upto=99)] == [20]
     assert list(snapshots.usable("g", upto=100)) == []
     assert names(tmp_path) == [20, 100]
-    assert snapshots.oldest("f") == 20
-    assert snapshots.oldest("g") is None
 
 
 def chained(tmp_path: Path) -> Snapshots:
@@ -78,7 +76,6 @@ def chained(tmp_path: Path) -> Snapshots:
 def test_an_increment_goes_on_top_of_what_it_stands_on_which_stays(tmp_path: Path) -> None:
     snapshots = chained(tmp_path)
     assert names(tmp_path) == [10, 20, 30, 40]
-    assert snapshots.oldest("f") == 30
     newest, *others = snapshots.usable("f", upto=40)
     assert [s.entry for s in others] == [30, 20, 10]
     section = newest.sections["pair0"]
