@@ -13,6 +13,7 @@ import pytest
 from stream.checkpoint import MOST_INCREMENTS, STEP_S, Checkpoints
 from stream.runtime import Runtime
 from stream.snapshot import Header
+from stream.testing import ManualClock
 from tests.stream.feeding import drain, outcome, rewind, running, saved_state, wait_until
 
 CUSTOMERS = 4_000
@@ -85,7 +86,7 @@ def test_recovery_from_increments_equals_a_replay_from_the_beginning(chained: Pa
         shutil.copytree(chained, data)
         if name == "from the beginning":
             rewind(data, 0)
-        with running(data) as runtime:
+        with running(data, ManualClock()) as runtime:  # arrivals are part of the state
             send(runtime, 1_000_000, 2 * FRAME_RECORDS)
         states.append(saved_state(data))
         outcomes.append(outcome(data))
