@@ -107,7 +107,13 @@ class Attendance:
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
-        return {"figures": self._figures, **self.table.state()}
+        table = self.table  # small, and changed by more than records: copied whole
+        return {
+            "figures": self._figures,
+            "slots": table.slots,
+            "evicted": table.evicted,
+            **table.arrays(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what `state` returned."""
