@@ -158,7 +158,7 @@ class Reader:
         keys = np.zeros((decoded.size, len(self._tokens)), dtype=np.uint64)
         for j, name in enumerate(self._tokens):
             if self.schema.by_name[name].type is not JsonType.UNKNOWN:
-                keys[:, j] = key_column(decoded.column(name), texts=name in self._plain)
+                keys[:, j] = key_column(decoded.column(name))
         return Columns(self._numbers(decoded), keys, self._time(decoded), self._label(decoded))
 
     def _numbers(self, decoded: Decoded) -> NDArray[np.float64]:

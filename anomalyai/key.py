@@ -60,26 +60,18 @@ _known: dict[Any, bytes] = {}
 """Keys by text, as their 8 bytes; a cache of a pure function, so it may be emptied at any time."""
 
 
-def key_column(values: Sequence[Any], *, texts: bool) -> NDArray[np.uint64]:
-    """Return the keys of a column; None and UNSET give 0.
-
-    Parameters
-    ----------
-    values
-        Strings, integers, floats, booleans, None or UNSET.
-    texts
-        True if every present value is a string, which is faster.
-    """
-    if not texts:
-        values = [v if v is None or v is UNSET or v.__class__ is str else exact_text(v) for v in values]
-    keys: list[Any] = list(map(_known.get, values))
-    try:
-        joined = b"".join(keys)
-    except TypeError:  # a None among them, so a value whose key is not at hand
-        joined = b"".join(
-            [_remembered(v) if key is None else key for key, v in zip(keys, values, strict=True)]
-        )
+def key_column(values: Sequence[Any]) -> NDArray[np.uint64]:
+    """Return the keys of a column of strings, numbers, booleans, None or UNSET; the last two give 0."""
+    try:  # every value a text whose key is at hand, the usual case
+        joined = b"".join(map(_known.get, values))  # type: ignore[arg-type]
+    except TypeError:
+        joined = b"".join(map(_key, values))
     return np.frombuffer(joined, dtype=np.uint64)
+
+
+def _key(value: Any) -> bytes:
+    text = value if value is None or value is UNSET else exact_text(value)
+    return _known.get(text) or _remembered(text)
 
 
 def _remembered(value: Any) -> bytes:

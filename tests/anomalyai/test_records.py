@@ -221,7 +221,7 @@ def test_keys_are_the_same_in_every_process() -> None:
 
 def test_keys_tell_texts_apart_and_not_types() -> None:
     values = ["5", 5, 5.0, True, "true", None, 2.5, "2.5", 10**30]
-    column = key_column(values, texts=False).tolist()
+    column = key_column(values).tolist()
     assert column[0] == column[1] == column[2]
     assert column[3] == column[4]
     assert column[5] == 0
@@ -232,7 +232,7 @@ def test_keys_tell_texts_apart_and_not_types() -> None:
 
 def test_a_full_cache_of_keys_changes_nothing() -> None:
     many = [f"text {i}" for i in range(CACHED_KEYS + 10)]
-    column = key_column([*many, None, *many[:5]], texts=True)
+    column = key_column([*many, None, *many[:5]])
     assert column[-6] == 0
     assert column[:5].tolist() == column[-5:].tolist() == [stable_key(text) for text in many[:5]]
 
