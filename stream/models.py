@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from anomalyai.errors import ModelError
 from anomalyai.model_store import ModelStore
 from anomalyai.training import TrainedModel
+from stream.warmup import import_scikit_learn
 
 KEPT = 32
 
@@ -43,6 +44,7 @@ class Models(Mapping[str, TrainedModel]):
             if model is not None:
                 self._kept.move_to_end(model_id)
                 return model
+        import_scikit_learn()
         model = self.store.load(model_id)
         with self._lock:
             self._kept[model_id] = model

@@ -7,7 +7,9 @@ a made-up model beside it. Each is done once per process.
 
 from __future__ import annotations
 
+import threading
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,25 @@ from anomalyai.pipeline import Pipeline
 from anomalyai.records import RecordBatch
 from anomalyai.training import TrainingSet, train
 
+PACKAGES = ("cluster", "ensemble", "kernel_approximation", "linear_model", "pipeline", "svm")
+"""The packages of scikit-learn that a model may come from."""
+
 RECORDS = 600
 ROWS = 300
+
+
+_importing = threading.Lock()
+
+
+def import_scikit_learn() -> None:
+    """Import what models are made of, once, in one thread.
+
+    Reading a model imports its module first and the package around it after, training the other way round:
+    two threads that do so at the same time would wait for each other.
+    """
+    with _importing:
+        for package in PACKAGES:
+            import_module(f"sklearn.{package}")
 
 
 @cache
@@ -43,6 +62,7 @@ def warm_up_scoring() -> int:
 @cache
 def warm_up_model() -> int:
     """Train a model and score with it; returns how many rows were scored."""
+    import_scikit_learn()
     rows = np.random.default_rng(0).normal(size=(ROWS, 3))
     model = train(TrainingSet(features=rows, columns=("a", "b", "c"), last_seq=ROWS))
     return len(model.score_batch(rows))
