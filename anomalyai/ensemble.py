@@ -74,6 +74,28 @@ BEHAVIOUR = ("pause", *MOMENTARY, *LASTING)
 """A pause raises no alert by itself: when a feed has stood still, every entity comes after a long one."""
 
 
+class Placed(NamedTuple):
+    """Where n rows fall, and what the trained model says of them: the same as long as scales and model stay.
+
+    `bins` is uint8 [n, columns] (`ColumnDensity.bins`), `tight` and `wide` are leaves (`TreeGroup.leaves`),
+    `forest` float64 [n] in nats, NaN without a model.
+    """
+
+    bins: NDArray[np.uint8]
+    tight: NDArray[np.uint16]
+    wide: NDArray[np.uint16]
+    forest: NDArray[np.float64]
+
+    def part(self, a: int, b: int) -> Placed:
+        """Return rows `a` to `b` (not included), contiguous."""
+        return Placed(
+            self.bins[a:b],
+            np.ascontiguousarray(self.tight[:, :, a:b]),
+            np.ascontiguousarray(self.wide[:, :, a:b]),
+            self.forest[a:b],
+        )
+
+
 class Heard(NamedTuple):
     """What the ensemble made of n rows: what each member says, and what it needs to learn them later.
 
@@ -130,6 +152,7 @@ class Ensemble:
         self.tight = TreeGroup(self._values, self._rarities, seed=seed)
         self.wide = TreeGroup(self._values, self._rarities, seed=seed + TREE_SETS)
         self.weight = 0.0
+        self.scales = 0  # how often scales were taken or models swapped, for `Placed`
         self.model: TrainedModel | None = None
 
     @property
@@ -137,14 +160,30 @@ class Ensemble:
         """Whether scales were taken, so that scores mean something."""
         return self.weight > 0.0
 
-    def hear(self, values: NDArray[np.float64]) -> Heard:
-        """Return what each member says of feature rows, float64 [n, columns], as it is."""
-        voices = np.full((len(values), len(MEMBERS)), np.nan)
+    def place(self, values: NDArray[np.float64]) -> Placed:
+        """Return where feature rows, float64 [n, columns], fall."""
+        nothing = np.full(len(values), np.nan)
         if not self.is_warm:
             nowhere = np.zeros((TREE_SETS, TREES, len(values)), dtype=np.uint16)
-            return Heard(voices, np.zeros(values.shape, dtype=np.uint8), nowhere, nowhere)
-        bins = self.density.bins(values)
-        heard = Heard(voices, bins, self.tight.leaves(values), self.wide.leaves(values))
+            return Placed(np.zeros(values.shape, dtype=np.uint8), nowhere, nowhere, nothing)
+        return Placed(
+            self.density.bins(values),
+            self.tight.leaves(values),
+            self.wide.leaves(values),
+            self.model.voice_batch(values) if self.model is not None else nothing,
+        )
+
+    def hear(self, values: NDArray[np.float64], placed: Placed | None = None) -> Heard:
+        """Return what each member says of feature rows, float64 [n, columns], as it is.
+
+        `placed` is what `place` says of them, where it has been asked already.
+        """
+        voices = np.full((len(values), len(MEMBERS)), np.nan)
+        placed = self.place(values) if placed is None else placed
+        bins = placed.bins
+        heard = Heard(voices, bins, placed.tight, placed.wide)
+        if not self.is_warm:
+            return heard
         if len(self._values):
             hear_columns(bins, self.density.table, self._values, voices[:, _COLUMNS])
         if len(self._rarities):
@@ -160,8 +199,7 @@ class Ensemble:
         if len(self._histories):
             hear_histories(values, self._histories, voices[:, _HISTORY])
         voices[:, _VERDICTS] = self.judged.hear(heard.tight, self.tight)
-        if self.model is not None:
-            voices[:, _FOREST] = self.model.voice_batch(values)
+        voices[:, _FOREST] = placed.forest
         return heard
 
     def combine(self, voices: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -232,6 +270,7 @@ class Ensemble:
 
     def rescale(self, rows: NDArray[np.float64]) -> None:
         """Take scales from clean rows, float64 [n, columns], and learn these rows anew on them."""
+        self.scales += 1
         self.density.fit_scale(rows)
         self.density.learn_batch(rows)
         self.weight = float(len(rows))
@@ -244,6 +283,7 @@ class Ensemble:
 
     def swap(self, model: TrainedModel, rows: NDArray[np.float64]) -> None:
         """Let a trained model join; clean rows, float64 [n, columns], tell what it usually says."""
+        self.scales += 1
         self.model = model
         if len(rows) and self.is_warm:
             self.members.replace(_FOREST, self.hear(rows).voices[:, _FOREST])

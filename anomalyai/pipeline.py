@@ -11,7 +11,7 @@ A pipeline is one shard and single-threaded.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -35,6 +35,7 @@ from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
 from anomalyai.scorer import Scorer
 from anomalyai.silence import SilenceWatch
+from anomalyai.stretch import Described
 from anomalyai.training import TrainedModel, Trainer, TrainingSet
 
 KIND = "pipeline"
@@ -139,20 +140,27 @@ class Pipeline:
         parts: list[ScoredBatch] = []
         silences: list[tuple[list[Alert], list[Amendment]]] = []
         training_set: TrainingSet | None = None
-        start = 0
-        while start < batch.n:
-            stop = min(batch.n, start + self._scorer.block_end - self.seen)
-            part, rate = batch.slice(start, stop), self._scorer.rate
-            parts.append(self._scorer.process(part, explained=self.explained))
+        for part, described in self._blocks(batch):
+            rate = self._scorer.rate
+            parts.append(self._scorer.process(part, described, explained=self.explained))
             if origins is not None:
-                silences.append(self._silence.observe(part, self._scorer.alive_s, rate, origins))
-            start = stop
+                silences.append(self._silence.observe(part, described.alive_s, rate, origins))
             due = self._scorer.take_training_set()
             if due is not None and self.trainer is not None:
                 self.swap("trained-in-place", self.trainer(due))
             elif due is not None:
                 training_set = due
         return self._merged(batch, parts, silences, training_set)
+
+    def _blocks(self, batch: RecordBatch) -> Iterator[tuple[RecordBatch, Described]]:
+        """Yield the records of a batch block by block; each must be processed before the next."""
+        for first in range(0, batch.n, self._scorer.longest_stretch):
+            run = batch.slice(first, first + self._scorer.longest_stretch)
+            stretch, start = self._scorer.describe(run), 0
+            while start < run.n:
+                stop = min(run.n, start + self._scorer.block_end - self.seen)
+                yield run.slice(start, stop), stretch.part(self._scorer.ensemble, start, stop)
+                start = stop
 
     def _merged(
         self,
@@ -273,11 +281,8 @@ class Pipeline:
         self.budget = budget
 
     def _relearn(self, batch: RecordBatch) -> None:
-        start = 0
-        while start < batch.n:
-            stop = min(batch.n, start + self._scorer.block_end - self.seen)
-            self._scorer.process(batch.slice(start, stop), explained=False)
-            start = stop
+        for part, described in self._blocks(batch):
+            self._scorer.process(part, described, explained=False)
 
     def swap(self, model_id: str, model: TrainedModel) -> None:
         """Let a trained model score from the next record on.

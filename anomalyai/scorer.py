@@ -37,6 +37,7 @@ from anomalyai.records import RecordBatch
 from anomalyai.reservoir import Reservoir
 from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
+from anomalyai.stretch import Described, Stretch, longest_stretch
 from anomalyai.training import TrainedModel, TrainingSet
 from anomalyai.watermark import Watermark
 
@@ -86,9 +87,11 @@ class Scorer:
         self._longest_block = longest_block(len(self.column_names))
         self._training_state = "waiting"
         self._pending: list[Part] = []
-        self.alive_s: NDArray[np.float64] = np.empty(
-            0
-        )  # the feed's stopwatch at each record of the last batch
+
+    @property
+    def longest_stretch(self) -> int:
+        """How many records may be described at once."""
+        return longest_stretch(len(self.column_names))
 
     @property
     def block_end(self) -> int:
@@ -110,12 +113,15 @@ class Scorer:
         """Whether the batch model scores; alerts before say that the feed is warming up."""
         return self.ensemble.model is not None
 
-    def process(self, batch: RecordBatch, *, explained: bool = True) -> ScoredBatch:
-        """Score a batch that lies within one block; alerts are made if `explained`."""
+    def describe(self, batch: RecordBatch) -> Stretch:
+        """Describe records that come next; all of them must then be processed, in order."""
         believed = self.watermark.observe(batch.time_s)
-        self.alive_s = believed.alive_s
-        values, counts = self.features.describe_with_counts(batch, believed.time_s)
-        heard = self.ensemble.hear(values)
+        return Stretch(*self.features.describe_with_counts(batch, believed.time_s), believed)
+
+    def process(self, batch: RecordBatch, part: Described, *, explained: bool = True) -> ScoredBatch:
+        """Score a batch that lies within one block, by its part of a stretch; alerts if `explained`."""
+        values, counts = part.values, part.counts
+        heard = self.ensemble.hear(values, part.placed)
         raw = self.ensemble.combine(heard.voices)
         score = self.rarity(values, raw)
         number = self.seen + np.arange(batch.n)
@@ -132,11 +138,11 @@ class Scorer:
             alerts=[self._alert(batch, i, found) for i, found in why.items()],
             explanations=list(why.values()),
         )
-        self._pending.append(Part(values, heard, raw, score, flagged, believed.time_s))
+        self._pending.append(Part(values, heard, raw, score, flagged, part.time_s))
         places = np.flatnonzero(flagged)
         if len(places):
             keys = self.features.entity_keys(batch, places)
-            self.quarantine.add(batch.first_seq + places, values[places], keys, believed.time_s[places])
+            self.quarantine.add(batch.first_seq + places, values[places], keys, part.time_s[places])
         self.flagged += int(np.count_nonzero(flagged))
         end = self.block_end
         self.seen += batch.n
