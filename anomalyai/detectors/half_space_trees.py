@@ -105,7 +105,8 @@ class HalfSpaceTrees(Detector):
     @property
     def is_warm(self) -> bool:
         """Whether one window was filled; before that every score is 0.0."""
-        return bool(self._reference.any())
+        of_one = len(self._reference) // self.n_trees  # every row falls into a leaf of every tree
+        return bool(self._reference[:of_one].any())
 
     @property
     def rows_to_pivot(self) -> int:
