@@ -97,6 +97,8 @@ class Checkpoints:
 
     def settle(self) -> None:
         """Give up what is being copied, wait for what is being written."""
+        for under_way in self._copying.values():
+            under_way.lane.unsaved()
         self._copying.clear()
         with self._changed:
             self._changed.wait_for(lambda: not self._writing)

@@ -56,6 +56,10 @@ class Lane:
         self.committed_entry, self.committed_seq = entry, seq
         self.status = self.shard.pipeline.status()
 
+    def recovered(self) -> None:
+        """Note that the feed is at the end of its log, be it by entries that were committed before."""
+        self.status = self.shard.pipeline.status()
+
     @property
     def alerts(self) -> int:
         """Alerts that are committed."""
@@ -93,3 +97,7 @@ class Lane:
         self._snapshot_entry = self.shard.entry
         self.snapshot_s = monotonic_s
         self._since_snapshot = 0
+
+    def unsaved(self) -> None:
+        """Note that what `saved` spoke of was given up."""
+        self._snapshot_entry = -1

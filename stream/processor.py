@@ -119,6 +119,7 @@ class Processor:
                 break
         self.launch()
         self.land()
+        lane.recovered()
         self.cause = None
 
     def launch(self) -> None:

@@ -123,3 +123,27 @@ def test_a_step_ends_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.M
         send(runtime, 0, 2_000)
         wait_until(lambda: len(headers(tmp_path / "data")) > 0, "a snapshot")
         assert steps > 20
+
+
+def test_a_snapshot_that_the_end_cuts_short_is_taken_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkpoints, "step", lambda self: None)  # it never gets on with the copy
+    with running(tmp_path, snapshot_every_records=500, snapshot_every_s=3600.0) as runtime:
+        send(runtime, 0, 1_000)
+        checkpoints = runtime._engine._parts.checkpoints
+        wait_until(lambda: checkpoints.copying, "a snapshot that is begun")
+        drain(runtime)
+    assert [header.entry for header in headers(tmp_path)] == [outcome(tmp_path).position[0]]
+
+
+def test_after_a_replay_of_committed_entries_the_figures_are_those_of_the_end(
+    chained: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(chained, data)
+    for path in (data / "snapshots" / "f").iterdir():
+        path.unlink()
+    with running(data) as runtime:
+        seen = runtime._engine.ask("f", lambda lane: lane.shard.pipeline.seen).result(60)
+        assert runtime.feed("f")["seen"] == seen > CUSTOMERS
