@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,8 +56,10 @@ class Frozen:
                 keys[prefix] = weakref.ref(value.keys)
             elif isinstance(value, state_codec.Table):
                 self._fields.update(state_codec.spread({name: value}))
+            elif isinstance(value, np.ndarray):
+                self._fields[name] = value.copy()
             else:
-                self._fields[name] = deepcopy(value)  # parts of it may change in place
+                self._fields[name] = value if isinstance(value, bytes) else state_codec.fixed(value)
         self.mark = Mark(ticks, keys)
 
     @property

@@ -69,8 +69,13 @@ def dumps(kind: str, fields: Mapping[str, Any], *, pack: bool = False) -> bytes:
         elif isinstance(value, bytes):
             encoded[name] = _array(_BYTES, (len(value),), value, pack)
         else:
-            encoded[name] = msgspec.Raw(msgspec.msgpack.encode([value]))
+            encoded[name] = fixed(value)
     return msgspec.msgpack.encode(_Document(kind, FORMAT, encoded))
+
+
+def fixed(value: Any) -> msgspec.Raw:
+    """Return a plain value as it is written, so that it stays as it is now."""
+    return value if isinstance(value, msgspec.Raw) else msgspec.Raw(msgspec.msgpack.encode([value]))
 
 
 def prefix_of(name: str) -> str:

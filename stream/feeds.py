@@ -62,7 +62,8 @@ class Feeds:
 
     def names(self) -> list[str]:
         """Return the names of the feeds that exist, sorted."""
-        return sorted(name for name, feed in self._feeds.items() if feed.durable)
+        known = list(self._feeds.items())  # in one step: others may add a feed meanwhile
+        return sorted(name for name, feed in known if feed.durable)
 
     def get(self, feed: str) -> FeedAdmission:
         """Return a feed's admission.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -302,3 +303,28 @@ def test_answers_survive_the_way_through_the_database(running_log: RunningLog, t
     with running_log.database.reader.connect() as connection:
         size_bytes = connection.exec_driver_sql("SELECT length(answer) FROM dedup").scalar_one()
     assert size_bytes < 40_000
+
+
+def test_feeds_may_begin_while_others_are_listed(running_log: RunningLog) -> None:
+    feeds, stop, failures = running_log.feeds(max_feeds=1_000), threading.Event(), list[BaseException]()
+
+    def look() -> None:
+        try:
+            while not stop.is_set():
+                feeds.names()
+        except RuntimeError as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for number in range(150):
+            send(feeds, rows(0, 1), feed=f"feed-{number}")
+    finally:
+        stop.set()
+        looking.join()
+        sys.setswitchinterval(interval)
+    assert failures == []
+    assert len(feeds.names()) == 150
