@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,43 +45,36 @@ def records_of(producer: str, batch: int) -> list[dict[str, Any]]:
 
 
 class Load:
-    """Producers in threads of this process that send and resume until `stop`."""
+    """Producers in threads of this process that send and resume until the end of a block."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.sent: dict[str, int] = {}
-        self.failures: list[BaseException] = []
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(name,)) for name in PRODUCERS]
 
-    def _run(self, name: str) -> None:
-        try:
-            with Producer(self.url, FEED, producer=name, patience_s=300.0) as producer:
-                batch = 0
-                while not self._stop.is_set():
-                    batch += 1
-                    producer.send(records_of(name, batch))
-                    self._stop.wait(PAUSE_S)
-                assert producer.flush(300.0)
-                assert producer.totals.unacknowledged == 0
-                assert producer.totals.reconnects > 0
-                self.sent[name] = batch
-        except BaseException as error:
-            self.failures.append(error)
-            raise
+    def _run(self, name: str) -> int:
+        """Send until stopped; returns how many batches were sent, all of them acknowledged."""
+        with Producer(self.url, FEED, producer=name, patience_s=300.0) as producer:
+            batch = 0
+            while not self._stop.is_set():
+                batch += 1
+                producer.send(records_of(name, batch))
+                self._stop.wait(PAUSE_S)
+            assert producer.flush(300.0)
+            assert producer.totals.unacknowledged == 0
+            assert producer.totals.reconnects > 0
+            return batch
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
         """Send for the length of a block; at its end everything sent is acknowledged."""
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for thread in self._threads:
-                thread.join()
-        assert not self.failures
+        with ThreadPoolExecutor(len(PRODUCERS)) as threads:
+            running = {name: threads.submit(self._run, name) for name in PRODUCERS}
+            try:
+                yield
+            finally:
+                self._stop.set()
+            self.sent = {name: batches.result() for name, batches in running.items()}
 
 
 def free_port() -> int:

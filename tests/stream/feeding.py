@@ -130,6 +130,15 @@ def stored_records(data: Path, feed: str = "f") -> list[dict[str, Any]]:
     return found
 
 
+def log_column(data: Path, name: str) -> list[Any]:
+    """Return one column of the log of a data directory, in order."""
+    database, column = Database(data), tables.entry.c
+    with database.reader.connect() as connection:
+        found = list(connection.execute(sa.select(column[name]).order_by(column.entry)).scalars())
+    database.close()
+    return found
+
+
 def saved_state(data: Path, feed: str = "f") -> bytes:
     """Return the state of the newest snapshot of a data directory that no runtime has."""
     database = Database(data)

@@ -12,16 +12,14 @@ from typing import Any
 
 import msgspec
 import pytest
-import sqlalchemy as sa
 
-from stream import tables
 from stream.database import Database
 from stream.errors import RecordGone
 from stream.packing import PACKED, is_sound, pack, unpack
 from stream.runtime import Runtime
 from stream.settings import Log, Settings
 from stream.testing import ManualClock
-from tests.stream.feeding import drain, frame, outcome, rewind, running, wait_until
+from tests.stream.feeding import drain, frame, log_column, outcome, rewind, running, wait_until
 
 FRAMES = [(0, 600), *((600 + 20 * i, 20) for i in range(20))]
 HALF, LAST = 600 + 200, 1000
@@ -64,16 +62,6 @@ def keeping(
         yield runtime
     finally:
         runtime.stop(60.0)
-
-
-def codecs(data: Path) -> list[str]:
-    database = Database(data)
-    with database.reader.connect() as connection:
-        found = list(
-            connection.execute(sa.select(tables.entry.c.codec).order_by(tables.entry.c.entry)).scalars()
-        )
-    database.close()
-    return found
 
 
 @pytest.mark.parametrize(("days_later", "limits"), [(2, {"max_age_days": 1.5}), (0, {"max_size_bytes": 1})])
@@ -123,7 +111,7 @@ def test_a_writer_that_never_rests_drops_in_between(data: Path, monkeypatch: pyt
 def test_young_and_small_logs_are_left_alone(data: Path) -> None:
     before = outcome(data)
     with keeping(data, days_later=2, max_age_days=30.0, max_size_bytes=1 << 30) as runtime:
-        wait_until(lambda: any(codec.endswith(PACKED) for codec in codecs(data)), "upkeep")
+        wait_until(lambda: any(codec.endswith(PACKED) for codec in log_column(data, "codec")), "upkeep")
         assert runtime.feed("f")["dropped"] == 0
     assert outcome(data).entries == before.entries
 
@@ -148,7 +136,10 @@ def test_packed_bodies_are_read_as_they_were(data: Path) -> None:
     before = outcome(data)
     with keeping(data) as runtime:
         event = runtime.event("f", 700)
-        wait_until(lambda: sum(codec.endswith(PACKED) for codec in codecs(data)) >= len(FRAMES), "packing")
+        wait_until(
+            lambda: sum(codec.endswith(PACKED) for codec in log_column(data, "codec")) >= len(FRAMES),
+            "packing",
+        )
         assert runtime.event("f", 700)["record"] == event["record"]
     assert outcome(data) == before
     rewind(data, 0)

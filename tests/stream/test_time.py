@@ -7,15 +7,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import sqlalchemy as sa
 
-from stream import tables
-from stream.database import Database
 from stream.models import Models
 from stream.runtime import Runtime
 from stream.shard import Shard
 from stream.testing import ManualClock
-from tests.stream.feeding import drain, records, running
+from tests.stream.feeding import drain, log_column, records, running
 
 
 def timeless(first: int, n: int) -> bytes:
@@ -27,16 +24,6 @@ def timeless(first: int, n: int) -> bytes:
             for i in range(first, first + n)
         ]
     )
-
-
-def arrivals(data: Path) -> list[float]:
-    database = Database(data)
-    with database.reader.connect() as connection:
-        found = list(
-            connection.execute(sa.select(tables.entry.c.arrival).order_by(tables.entry.c.entry)).scalars()
-        )
-    database.close()
-    return found
 
 
 def replayed(runtime: Runtime, feed: str) -> bytes:
@@ -75,7 +62,7 @@ def test_a_clock_that_is_set_back_and_forward_breaks_nothing(tmp_path: Path) -> 
         assert (described["late"], described["too_late"], described["future"]) == (0, 0, 0)
         state = runtime._engine.ask("f", lambda lane: lane.shard.pipeline.dumps()).result(60)
         assert replayed(runtime, "f") == state
-    times = arrivals(tmp_path)
+    times = log_column(tmp_path, "arrival")
     assert times == sorted(times)
     assert all(3.0 < pause < 15.0 or pause > 600.0 for pause in np.diff(times) if pause)
     assert times[-1] <= clock.now_s()

@@ -134,6 +134,7 @@ def test_noise_after_the_handshake_ends_its_own_socket_only(server: ServerProces
         left(opened(server), chance.randbytes(chance.randint(1, 20_000)))
     for cut in range(1, 30, 3):  # a good frame that never ends
         left(opened(server), framed(TEXT, b'{"a": 1, "b": "some text"}')[:cut])
+    assert server.request("GET", "/readyz").status == 200
 
 
 def test_a_client_that_ignores_its_credit_is_stopped_by_the_kernel_not_by_our_memory(
