@@ -22,22 +22,10 @@ import numpy as np
 from anomalyai.detectors.isolation_forest import IsolationForestModel
 from anomalyai.detectors.registry import DETECTORS
 from anomalyai.errors import ModelError, shorten
+from anomalyai.manifest import Manifest
 from anomalyai.training import ALGORITHMS, TrainedModel
 
 _SAFE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,120}\Z")
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What is known of a model without loading it."""
-
-    id: str
-    feed: str
-    algorithm: str
-    columns: tuple[str, ...]
-    last_seq: int
-    sha256: str
-    size_bytes: int
-    libraries: dict[str, str]
 
 
 class ModelStore:

@@ -9,7 +9,7 @@ import logging
 
 from anomalyai.control import ModelSwap
 from anomalyai.errors import ModelError
-from anomalyai.model_store import Manifest
+from anomalyai.manifest import Manifest
 from stream.feeds import Feeds
 from stream.models import Models
 from stream.results import Statement, change_job

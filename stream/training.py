@@ -21,7 +21,7 @@ from typing import IO
 
 import msgspec
 
-from anomalyai.model_store import Manifest
+from anomalyai.manifest import Manifest
 from anomalyai.training import TrainingSet
 from stream import settings
 from stream.clock import Clock

@@ -23,7 +23,8 @@ import msgspec
 from web import journal
 
 if TYPE_CHECKING:
-    from anomalyai.model_store import Manifest, ModelStore
+    from anomalyai.manifest import Manifest
+    from anomalyai.model_store import ModelStore
     from anomalyai.schema import FeedSchema
     from stream.runtime import Runtime
 
