@@ -10,9 +10,9 @@ import msgspec
 class TrainingFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a training says of itself.
 
-    `fingerprint` is the SHA-256 of the training rows; `rows` were read, `rows_used` trained on, `sampled` says
-    whether these are a seeded sample. `first_time_s` and `last_time_s` are event times (epoch seconds), None
-    where records have none. `metrics` is what was measured on the last part of the data.
+    `fingerprint` is the SHA-256 of the training rows; `rows` were read, `rows_used` trained on, `sampled`
+    says whether these are a seeded sample. `first_time_s` and `last_time_s` are event times (epoch seconds),
+    None where records have none. `metrics` is what was measured on the last part of the data.
     """
 
     schema: dict[str, Any] | None = None
