@@ -57,6 +57,11 @@ class TailCalibrator:
         self.seen = 0
         self._refresh()
 
+    @classmethod
+    def of_raw_scores(cls) -> TailCalibrator:
+        """Return one for the ensemble's raw scores, in nats."""
+        return cls(-64.0, 192.0, prior_scale=2.0)
+
     def learn(self, raw: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> None:
         """Add raw scores of learnt records, each counted once or by its weight."""
         if len(raw) == 0:

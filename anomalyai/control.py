@@ -11,7 +11,16 @@ import msgspec
 
 from anomalyai.schema import FeedSchema
 
-__all__ = ["BudgetChange", "ClockTick", "ControlEntry", "Labels", "ModelSwap", "SchemaChange", "Verdict"]
+__all__ = [
+    "BudgetChange",
+    "ClockTick",
+    "ControlEntry",
+    "Labels",
+    "ModelSwap",
+    "SchemaChange",
+    "ShadowChange",
+    "Verdict",
+]
 
 
 class SchemaChange(msgspec.Struct, frozen=True, tag="schema"):
@@ -26,6 +35,13 @@ class ModelSwap(msgspec.Struct, frozen=True, tag="model"):
     model_id: str
     sha256: str
     algorithm: str
+
+
+class ShadowChange(msgspec.Struct, frozen=True, tag="shadow"):
+    """From here on the model `model_id` scores the feed beside its own, without alerting; None: none does."""
+
+    model_id: str | None
+    sha256: str | None = None
 
 
 class BudgetChange(msgspec.Struct, frozen=True, tag="budget"):
@@ -64,4 +80,4 @@ class ClockTick(msgspec.Struct, frozen=True, tag="tick"):
     time_s: float
 
 
-ControlEntry = SchemaChange | ModelSwap | BudgetChange | Verdict | Labels | ClockTick
+ControlEntry = SchemaChange | ModelSwap | ShadowChange | BudgetChange | Verdict | Labels | ClockTick

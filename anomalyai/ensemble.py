@@ -52,6 +52,7 @@ MEMBERS = (
 )  # fmt: skip
 FAR_OUT = "far out"
 _COLUMNS, _RARITY, _HABIT, _BEHAVIOUR, _TIGHT, _WIDE, _FOREST, _HISTORY, _VERDICTS = range(len(MEMBERS))
+FOREST = _FOREST
 _WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, TREES_WEIGHT, TREES_WEIGHT, FOREST_WEIGHT, HISTORY_WEIGHT, 1.0])
 _SPREAD_FLOORS = np.array([1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 1.0, 1.0])
 """Nats: a member that hardly ever moves is not blown up to the voice of one that does."""
@@ -202,11 +203,17 @@ class Ensemble:
         voices[:, _FOREST] = placed.forest
         return heard
 
-    def combine(self, voices: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the raw score of the ensemble, float64 [n]: the weighted sum of the standardised voices."""
+    def combine(
+        self, voices: NDArray[np.float64], members: MemberMoments | None = None
+    ) -> NDArray[np.float64]:
+        """Return the raw score of the ensemble, float64 [n]: the weighted sum of the standardised voices.
+
+        `members` are the moments to standardise with, the ensemble's own where None.
+        """
         raw = np.empty(len(voices))
-        spread = np.maximum(np.sqrt(self.members.variance), _SPREAD_FLOORS)
-        add_up(voices, self.members.mean, spread, self._weights, raw)
+        members = self.members if members is None else members
+        spread = np.maximum(np.sqrt(members.variance), _SPREAD_FLOORS)
+        add_up(voices, members.mean, spread, self._weights, raw)
         return raw
 
     def far_out(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,6 +18,13 @@ class MemberMoments:
         self.variance: NDArray[np.float64] = np.ones(members)
         self.weight: NDArray[np.float64] = np.zeros(members)
 
+    @classmethod
+    def copied(cls, moments: MemberMoments) -> MemberMoments:
+        """Return moments that go their own way from here on."""
+        copy = cls(0)
+        copy.restore({name: value.copy() for name, value in moments.state().items()})
+        return copy
+
     def learn(self, voices: NDArray[np.float64]) -> None:
         """Learn what the members said of clean records, float64 [n, members]."""
         if not len(voices):

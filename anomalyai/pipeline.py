@@ -10,19 +10,17 @@ A pipeline is one shard and single-threaded.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from anomalyai import state as state_codec
 from anomalyai import verdict as verdicts
 from anomalyai.alert import Alert, Amendment, Status
 from anomalyai.arrival import Origins
 from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
+from anomalyai.comparison import Comparison
 from anomalyai.control import BudgetChange, Labels, SchemaChange, Verdict
 from anomalyai.errors import ModelError, StateError
 from anomalyai.explanation import Explanation
@@ -150,7 +148,14 @@ class Pipeline:
                 self.swap("trained-in-place", self.trainer(due))
             elif due is not None:
                 training_set = due
-        return self._merged(batch, parts, silences, training_set)
+        return ScoredBatch.joined(
+            batch,
+            parts,
+            threshold=self._scorer.threshold,
+            silences=silences,
+            training_set=training_set,
+            notices=self._scorer.notices.take(),
+        )
 
     def _blocks(self, batch: RecordBatch) -> Iterator[tuple[RecordBatch, Described]]:
         """Yield the records of a batch block by block; each must be processed before the next."""
@@ -161,32 +166,6 @@ class Pipeline:
                 stop = min(run.n, start + self._scorer.block_end - self.seen)
                 yield run.slice(start, stop), stretch.part(self._scorer.ensemble, start, stop)
                 start = stop
-
-    def _merged(
-        self,
-        batch: RecordBatch,
-        parts: list[ScoredBatch],
-        silences: list[tuple[list[Alert], list[Amendment]]],
-        training_set: TrainingSet | None,
-    ) -> ScoredBatch:
-        def joined(name: str, dtype: Any) -> NDArray[Any]:
-            return np.concatenate([getattr(part, name) for part in parts]) if parts else np.empty(0, dtype)
-
-        return ScoredBatch(
-            first_seq=batch.first_seq,
-            n=batch.n,
-            time_s=joined("time_s", np.float64),
-            score=joined("score", np.float64),
-            flagged=joined("flagged", np.bool_),
-            warming_up=joined("warming_up", np.bool_),
-            threshold=self._scorer.threshold,
-            alerts=[alert for part in parts for alert in part.alerts]
-            + [alert for raised, _ in silences for alert in raised],
-            explanations=[why for part in parts for why in part.explanations],
-            amendments=[change for _, changes in silences for change in changes],
-            training_set=training_set,
-            notices=self._scorer.notices.take(),
-        )
 
     def predict(self, batch: RecordBatch) -> list[Prediction]:
         """Score a batch as the pipeline stands, without learning it or keeping anything of it."""
@@ -244,37 +223,20 @@ class Pipeline:
         before = verdicts.would_score(self._scorer)
         if isinstance(change, Labels):
             signs = [1 if label else -1 for label in change.labels]
-            self._take_signs(change.seqs, signs, change.records)
+            verdicts.judge_records(self._scorer, self.schema, change.records, change.seqs, signs)
             statuses = [(self._alert_id(seq), sign) for seq, sign in zip(change.seqs, signs, strict=True)]
         else:
             sign = _SIGNS[change.verdict]
             if change.record is not None:
                 if change.verdict == "new_normal":
                     verdicts.take_as_normal(self._scorer, change.seq)
-                self._take_signs([change.seq], [sign], [change.record])
+                verdicts.judge_records(self._scorer, self.schema, [change.record], [change.seq], [sign])
             statuses = [(change.alert or self._alert_id(change.seq), sign)]
-        threshold = self._scorer.threshold
-        return [
-            *(Amendment(alert_id, _STATUSES[sign]) for alert_id, sign in statuses),
-            *(
-                Amendment(self._alert_id(seq), None, score - before[seq], threshold)
-                for seq, score in verdicts.would_score(self._scorer).items()
-                if abs(score - before[seq]) >= verdicts.LEAST_SHIFT
-            ),
-        ]
+        judged = [Amendment(alert_id, _STATUSES[sign]) for alert_id, sign in statuses]
+        return judged + verdicts.reranked(self._scorer, before)
 
     def _alert_id(self, seq: int) -> str:
         return f"{self.feed}-{seq}"
-
-    def _take_signs(
-        self, seqs: Sequence[int], signs: Sequence[int], records: Sequence[dict[str, Any]]
-    ) -> None:
-        """Judge records that came before, read under the schema of today."""
-        body = msgspec.json.encode(records)
-        batch = RecordBatch.reread(self.schema, "rows", body, seqs[0] if seqs else 0, math.nan)
-        future = batch.time_s > self._scorer.watermark.believed_until_s
-        batch.time_s = np.where(future, np.nan, batch.time_s)
-        verdicts.judge(self._scorer, batch, seqs, signs)
 
     def _set_budget(self, budget: str) -> None:
         self._scorer.budget = AlertBudget.parse(budget)
@@ -295,6 +257,34 @@ class Pipeline:
         self._require_columns(model_id, model)
         self._scorer.swap(model)
         self.model_id = model_id
+        shadow = self._scorer.shadow
+        if shadow is not None and shadow.is_promoted(model_id):
+            self.end_shadow()
+
+    @property
+    def shadow_id(self) -> str | None:
+        """The candidate that scores beside the model, None where there is none."""
+        return None if self._scorer.shadow is None else self._scorer.shadow.model_id
+
+    def shadow(self, model_id: str, model: TrainedModel) -> None:
+        """Let a candidate score beside the model from the next record on, without alerting.
+
+        Raises
+        ------
+        ModelError
+            The model was trained on other columns than the feed has.
+        """
+        self._require_columns(model_id, model)
+        self._scorer.begin_shadow(model_id, model)
+
+    def end_shadow(self) -> None:
+        """Let no candidate score beside the model from here on."""
+        self._scorer.shadow = None
+
+    def comparison(self) -> Comparison | None:
+        """Return what the candidate in the shadow would have done; None where there is none."""
+        shadow = self._scorer.shadow
+        return None if shadow is None else shadow.comparison(self._scorer, self.model_id)
 
     def _require_columns(self, model_id: str, model: TrainedModel) -> None:
         if model.columns != self._scorer.column_names:
@@ -308,7 +298,13 @@ class Pipeline:
 
     def status(self) -> dict[str, Any]:
         """Return where the pipeline stands, ready for JSON."""
-        return {"model": self.model_id, **self._scorer.status(), "silences": self._silence.status()}
+        shadow = self._scorer.shadow
+        return {
+            "model": self.model_id,
+            "shadow": None if shadow is None else shadow.status(),
+            **self._scorer.status(),
+            "silences": self._silence.status(),
+        }
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -386,6 +382,10 @@ class Pipeline:
             pipeline._require_columns(model_id, models[model_id])
             pipeline._scorer.ensemble.model = models[model_id]
             pipeline.model_id = model_id
+        candidate = pipeline.shadow_id
+        if candidate is not None:
+            # a lost candidate must not keep a feed from its state: no score of the feed rests on it
+            pipeline._scorer.resume_shadow((models or {}).get(candidate))
         return pipeline
 
     def _restore(self, state: dict[str, Any]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import msgspec
+import numpy as np
 
 from anomalyai.alert import Alert, Amendment
 from anomalyai.explanation import Explanation
 from anomalyai.notice import Notice
+from anomalyai.records import RecordBatch
 from anomalyai.training import TrainingSet
 
 
@@ -34,3 +37,35 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     amendments: list[Amendment] = []
     training_set: TrainingSet | None = None
     notices: list[Notice] = []
+
+    @classmethod
+    def joined(
+        cls,
+        batch: RecordBatch,
+        parts: Sequence[ScoredBatch],
+        *,
+        threshold: float,
+        silences: Sequence[tuple[list[Alert], list[Amendment]]],
+        training_set: TrainingSet | None,
+        notices: list[Notice],
+    ) -> Self:
+        """Return what became of a batch that was scored in parts, in order, with the silences it showed."""
+
+        def whole(name: str, dtype: Any) -> Any:
+            return np.concatenate([getattr(part, name) for part in parts]) if parts else np.empty(0, dtype)
+
+        return cls(
+            first_seq=batch.first_seq,
+            n=batch.n,
+            time_s=whole("time_s", np.float64),
+            score=whole("score", np.float64),
+            flagged=whole("flagged", np.bool_),
+            warming_up=whole("warming_up", np.bool_),
+            threshold=threshold,
+            alerts=[alert for part in parts for alert in part.alerts]
+            + [alert for raised, _ in silences for alert in raised],
+            explanations=[why for part in parts for why in part.explanations],
+            amendments=[change for _, changes in silences for change in changes],
+            training_set=training_set,
+            notices=notices,
+        )

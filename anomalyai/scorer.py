@@ -20,7 +20,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyai.alert import Alert, rfc3339, severity_of
 from anomalyai.block import longest_block, next_end
 from anomalyai.budget import AlertBudget
 from anomalyai.calibration import TailCalibrator
@@ -28,6 +27,7 @@ from anomalyai.drift import DriftWatch
 from anomalyai.ensemble import Ensemble
 from anomalyai.explanation import Explainer, Explanation
 from anomalyai.features import FeatureBuilder
+from anomalyai.finding import Flagged, alert_of, explain_flagged
 from anomalyai.flow import FlowRate
 from anomalyai.notice import Notice, Notices
 from anomalyai.opinion import Opinions
@@ -37,6 +37,7 @@ from anomalyai.records import RecordBatch
 from anomalyai.reservoir import Reservoir
 from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
+from anomalyai.shadow import Shadow
 from anomalyai.stretch import Described, Stretch, longest_stretch
 from anomalyai.training import TrainedModel, TrainingSet
 from anomalyai.watermark import Watermark
@@ -76,7 +77,7 @@ class Scorer:
         self.features = FeatureBuilder(schema)
         self.ensemble = Ensemble(self.features.columns, seed, without)
         self.column_names = tuple(column.name for column in self.features.columns)
-        self.calibrator = TailCalibrator(-64.0, 192.0, prior_scale=2.0)
+        self.calibrator = TailCalibrator.of_raw_scores()
         self.reservoir = Reservoir(len(self.column_names))
         self.flow, self.watermark = FlowRate(), Watermark(judging=schema.time is not None)
         self.quarantine = Quarantine(len(self.column_names), len(self.features.entities))
@@ -87,6 +88,7 @@ class Scorer:
         self._longest_block = longest_block(len(self.column_names))
         self._training_state = "waiting"
         self._pending: list[Part] = []
+        self.shadow: Shadow | None = None
 
     @property
     def longest_stretch(self) -> int:
@@ -125,7 +127,8 @@ class Scorer:
         raw = self.ensemble.combine(heard.voices)
         score = self.rarity(values, raw)
         number = self.seen + np.arange(batch.n)
-        flagged = (score >= self.threshold) & (number >= FIRST_ALERT_AFTER)
+        flaggable = number >= FIRST_ALERT_AFTER
+        flagged = (score >= self.threshold) & flaggable
         why = self.why(batch, values, counts, score, np.flatnonzero(flagged)) if explained else {}
         result = ScoredBatch(
             first_seq=batch.first_seq,
@@ -135,11 +138,14 @@ class Scorer:
             flagged=flagged,
             warming_up=np.full(batch.n, not self.is_mature),
             threshold=self.threshold,
-            alerts=[self._alert(batch, i, found) for i, found in why.items()],
+            alerts=[alert_of(self.feed, batch, i, found, mature=self.is_mature) for i, found in why.items()],
             explanations=list(why.values()),
         )
         self._pending.append(Part(values, heard, raw, score, flagged, part.time_s))
         places = np.flatnonzero(flagged)
+        if self.shadow is not None:
+            found = Flagged(batch, values, counts, score, places)
+            self.shadow.score(self, found, heard.voices, flaggable, why, explained=explained)
         if len(places):
             keys = self.features.entity_keys(batch, places)
             self.quarantine.add(batch.first_seq + places, values[places], keys, part.time_s[places])
@@ -154,11 +160,20 @@ class Scorer:
         """Return how many of the latest records may have been flagged."""
         return max(min(latest, self.seen - FIRST_ALERT_AFTER), 0)
 
-    def rarity(self, values: NDArray[np.float64], raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return -log10 tail probabilities of feature rows; 0 before there is anything to compare with."""
+    def rarity(
+        self,
+        values: NDArray[np.float64],
+        raw: NDArray[np.float64],
+        calibrator: TailCalibrator | None = None,
+    ) -> NDArray[np.float64]:
+        """Return -log10 tail probabilities of feature rows; 0 before there is anything to compare with.
+
+        `calibrator` is the one of the raw scores, the scorer's own where None.
+        """
         if not self.ensemble.is_warm:
             return np.zeros(len(raw))
-        return np.maximum(self.calibrator.rarity(raw), self.ensemble.far_out(values))
+        rarity = (self.calibrator if calibrator is None else calibrator).rarity(raw)
+        return np.maximum(rarity, self.ensemble.far_out(values))
 
     def _learn(self) -> None:
         # once a block, since sums of floats depend on how they are cut
@@ -171,6 +186,8 @@ class Scorer:
         counted = ~(held | flagged)
         counted[_usual_share(held & ~flagged, 10.0**-HELD_SCORE, HELD_FACTOR)] = True
         counted[_usual_share(flagged, self.rate, FLAGGED_FACTOR)] = True
+        if self.shadow is not None:
+            self.shadow.learn(self, counted)
         if self.ensemble.is_warm:
             self.calibrator.learn(raw[counted])
         clean = ~(held | flagged)
@@ -180,6 +197,8 @@ class Scorer:
         if _crosses_rescale(before, self.clean):
             self.ensemble.rescale(self.reservoir.rows)
             self._recalibrate()
+            if self.shadow is not None:
+                self.shadow.rescale(self)
             self.drift.forget()
         self.blocks += 1
         if self.blocks % ADOPT_EVERY == 0:
@@ -238,39 +257,8 @@ class Scorer:
         """Return why each of the flagged places in the batch was, by place."""
         if not len(flagged):
             return {}
-        explainer = self.explainer()
-        found: dict[int, Explanation] = {}
-        for start in range(0, len(flagged), explainer.records_at_once):
-            places = flagged[start : start + explainer.records_at_once]
-            why = explainer.explain(
-                values[places],
-                counts[places],
-                [batch.record(int(i)) for i in places],
-                self.rescore,
-                scores=score[places],
-                threshold=self.threshold,
-                flagged=[True] * len(places),
-            )
-            found.update(zip(places.tolist(), why, strict=True))
-        return found
-
-    def _alert(self, batch: RecordBatch, i: int, why: Explanation) -> Alert:
-        seq = batch.first_seq + i
-        entities = {name: text for name in self.schema.entities if (text := batch.text(i, name)) is not None}
-        return Alert(
-            id=f"{self.feed}-{seq}",
-            feed=self.feed,
-            seq=seq,
-            time=rfc3339(float(batch.time_s[i])),
-            score=why.score,
-            one_in=why.one_in,
-            severity=severity_of(why.score, why.threshold),
-            maturity="mature" if self.is_mature else "warming_up",
-            summary=why.summary,
-            reasons=why.reasons,
-            record=batch.record(i),
-            entities=entities,
-        )
+        found = Flagged(batch, values, counts, score, flagged)
+        return explain_flagged(self.explainer(), found, self.rescore, self.threshold)
 
     def take_training_set(self) -> TrainingSet | None:
         """Return the training set once, when it has become due."""
@@ -296,6 +284,18 @@ class Scorer:
             raw = self.ensemble.combine(heard.voices)
             score = self.rarity(part.values, raw)
             self._pending[place] = part._replace(heard=heard, raw=raw, score=score)
+
+    def begin_shadow(self, model_id: str, model: TrainedModel) -> None:
+        """Let a candidate score beside the champion from the next record on, in place of an earlier one."""
+        self.shadow = Shadow(model_id, model)
+        self.shadow.begin(self, self._pending)
+
+    def resume_shadow(self, model: TrainedModel | None) -> None:
+        """Give a restored shadow its model, or end it where that is not to be had."""
+        if self.shadow is not None and model is not None:
+            self.shadow.resume(self, model, self._pending)
+        else:
+            self.shadow = None
 
     def rename(self, schema: FeedSchema) -> None:
         """Take a schema that has at least the columns that are scored."""
@@ -335,7 +335,8 @@ class Scorer:
             "training_state": self._training_state,
             "pending": bool(self._pending),
         }
-        for prefix, part in self._parts().items():
+        parts = self._parts() | ({"shadow": self.shadow} if self.shadow is not None else {})
+        for prefix, part in parts.items():
             state.update({f"{prefix}/{name}": value for name, value in part.state().items()})
         if self._pending:
             waiting = joined(self._pending)
@@ -349,7 +350,10 @@ class Scorer:
         self.adopted, self.blocks = int(state["adopted"]), int(state["blocks"])
         self.promised = float(state["promised"])
         self._training_state = state["training_state"]
-        for prefix, part in self._parts().items():
+        parts = self._parts()
+        if "shadow/model_id" in state:
+            parts["shadow"] = self.shadow = Shadow(state["shadow/model_id"], None)
+        for prefix, part in parts.items():
             start = f"{prefix}/"
             part.restore(
                 {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}

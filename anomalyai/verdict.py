@@ -11,16 +11,21 @@ their alerts are ranked anew by it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 
+from anomalyai.alert import Amendment
 from anomalyai.judged import LEAST_LIKENESS, likeness
 from anomalyai.notice import Notice
 from anomalyai.records import RecordBatch
+from anomalyai.schema import FeedSchema
 from anomalyai.scorer import Scorer
 
-__all__ = ["LEAST_SHIFT", "judge", "take_as_normal", "would_score"]
+__all__ = ["LEAST_SHIFT", "judge", "judge_records", "reranked", "take_as_normal", "would_score"]
 
 LEAST_SHIFT = 0.05
 """Change of a score, a tenth of its rarity, below which an open alert keeps its own."""
@@ -34,6 +39,8 @@ def judge(scorer: Scorer, batch: RecordBatch, seqs: Sequence[int], signs: Sequen
     """
     for i, (seq, sign) in enumerate(zip(seqs, signs, strict=True)):
         before = scorer.opinions.change(seq, sign)
+        if scorer.shadow is not None:
+            scorer.shadow.judge(seq, sign)
         if before == sign:
             continue
         one = batch.slice(i, i + 1)
@@ -42,6 +49,21 @@ def judge(scorer: Scorer, batch: RecordBatch, seqs: Sequence[int], signs: Sequen
         if sign:
             scorer.features.judge(one, np.array([sign > 0]))
         _move(scorer, seq, sign)
+
+
+def judge_records(
+    scorer: Scorer,
+    schema: FeedSchema,
+    records: Sequence[Mapping[str, Any]],
+    seqs: Sequence[int],
+    signs: Sequence[int],
+) -> None:
+    """Take what is said of records that came before, read under the schema of today; see `judge`."""
+    body = msgspec.json.encode(records)
+    batch = RecordBatch.reread(schema, "rows", body, seqs[0] if seqs else 0, math.nan)
+    future = batch.time_s > scorer.watermark.believed_until_s
+    batch.time_s = np.where(future, np.nan, batch.time_s)
+    judge(scorer, batch, seqs, signs)
 
 
 def _move(scorer: Scorer, seq: int, sign: int) -> None:
@@ -68,6 +90,15 @@ def take_as_normal(scorer: Scorer, seq: int) -> None:
         scorer.release(rows)
         text = f"{len(rows)} records like number {seq} were taken as normal and have been learnt"
         scorer.notices.say(Notice(scorer.seen, "adopted", None, text, after=float(len(rows))))
+
+
+def reranked(scorer: Scorer, before: Mapping[int, float]) -> list[Amendment]:
+    """Return how verdicts have moved the scores of what is held back, which were `before` by number."""
+    return [
+        Amendment(f"{scorer.feed}-{seq}", None, score - before[seq], scorer.threshold)
+        for seq, score in would_score(scorer).items()
+        if abs(score - before[seq]) >= LEAST_SHIFT
+    ]
 
 
 def would_score(scorer: Scorer) -> dict[int, float]:

@@ -14,7 +14,16 @@ import numpy as np
 
 from anomalyai.alert import Alert, Amendment
 from anomalyai.arrival import Origins
-from anomalyai.control import BudgetChange, ClockTick, ControlEntry, Labels, ModelSwap, SchemaChange, Verdict
+from anomalyai.control import (
+    BudgetChange,
+    ClockTick,
+    ControlEntry,
+    Labels,
+    ModelSwap,
+    SchemaChange,
+    ShadowChange,
+    Verdict,
+)
 from anomalyai.errors import ModelError
 from anomalyai.pipeline import Pipeline
 from anomalyai.scored import ScoredBatch
@@ -40,6 +49,7 @@ class Shard:
         self.seq = 0
         self.amendments: list[Amendment] = []
         self.refused_model: str | None = None
+        self.refused_shadow: str | None = None
         self.note: str | None = None
         self._models = models
 
@@ -117,3 +127,16 @@ class Shard:
                 # a swap that does not fit is passed over, here and in every replay
                 self.refused_model = f"{change.model_id}: {error.message}"
                 log.error("feed %s, entry %d: the model was not put in: %s", self.feed, item.entry, error)
+        elif isinstance(change, ShadowChange):
+            self._shadow(item, change)
+
+    def _shadow(self, item: LogItem, change: ShadowChange) -> None:
+        self.refused_shadow = None
+        if change.model_id is None:
+            self.pipeline.end_shadow()
+            return
+        try:
+            self.pipeline.shadow(change.model_id, self._models.load(change.model_id, change.sha256))
+        except ModelError as error:
+            self.refused_shadow = f"{change.model_id}: {error.message}"
+            log.error("feed %s, entry %d: the shadow was not begun: %s", self.feed, item.entry, error)
