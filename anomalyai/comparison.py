@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from anomalyai.alert import Reason
 from anomalyai.evaluation import measure
+from anomalyai.records import RecordBatch
 
-__all__ = ["MAX_EXAMPLES", "Comparison", "Example", "Examples", "Scored", "Side", "compare"]
+__all__ = ["MAX_EXAMPLES", "Comparison", "Example", "Examples", "Scored", "Side", "compare", "shown_record"]
 
 MAX_EXAMPLES = 50
 """Examples of each kind that are kept, the latest ones."""
+
+MAX_RECORD_BYTES = 4_096
+"""Larger records, as JSON, are left out of examples: these are part of a feed's state."""
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
@@ -64,9 +68,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What a candidate would have flagged of `records` records since record `since_seq`.
 
     `agreement` is the share of records flagged by either that both flagged, `correlation` the rank
-    correlation of the scores, `difference` quantiles of the candidate's score less the champion's; None where
-    undefined. `labelled` of the records have a known truth, `anomalies` of them are anomalies. Correlation,
-    difference and the figures that rest on labels are of the latest `recent` records.
+    correlation of the scores, `voice_correlation` how alike is what the two models alone say, `difference`
+    quantiles of the candidate's score less the champion's; None where undefined. `labelled` of the records
+    have a known truth, `anomalies` of them are anomalies. Correlation, difference and the figures that rest
+    on labels are of the latest `recent` records.
     """
 
     records: int
@@ -85,6 +90,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     agreement: float | None
     recent: int
     correlation: float | None
+    voice_correlation: float | None
     difference: dict[str, float] | None
     labelled: int
     anomalies: int
@@ -130,6 +136,7 @@ def compare(
     promised_rate: float,
     threshold: float,
     counts: Counts | None = None,
+    voice_correlation: float | None = None,
 ) -> Comparison:
     """Compare a champion and a candidate, `models` in this order, on the same records.
 
@@ -165,6 +172,7 @@ def compare(
         agreement=_share(total.both, either),
         recent=len(scored.champion),
         correlation=correlation(scored.champion, scored.candidate),
+        voice_correlation=voice_correlation,
         difference={
             f"{share:g}": float(value)
             for share, value in zip(QUANTILES, np.quantile(difference, QUANTILES), strict=True)
@@ -191,6 +199,12 @@ def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> floa
         return None
     ranks = [pd.Series(values).rank().to_numpy() for values in (first, second)]
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def shown_record(batch: RecordBatch, i: int) -> dict[str, Any] | None:
+    """Return record `i` of a batch as an example shows it; None where it is too large."""
+    record = batch.record(i)
+    return record if len(msgspec.json.encode(record)) <= MAX_RECORD_BYTES else None
 
 
 def latest(examples: Sequence[Example], more: Sequence[Example], limit: int = MAX_EXAMPLES) -> list[Example]:

@@ -187,7 +187,7 @@ class Scorer:
         counted[_usual_share(held & ~flagged, 10.0**-HELD_SCORE, HELD_FACTOR)] = True
         counted[_usual_share(flagged, self.rate, FLAGGED_FACTOR)] = True
         if self.shadow is not None:
-            self.shadow.learn(self, counted)
+            self.shadow.learn(self, heard.voices, counted)
         if self.ensemble.is_warm:
             self.calibrator.learn(raw[counted])
         clean = ~(held | flagged)

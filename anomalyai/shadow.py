@@ -19,9 +19,20 @@ from numpy.typing import NDArray
 
 from anomalyai.alert import Reason, rfc3339
 from anomalyai.calibration import TailCalibrator
-from anomalyai.comparison import MAX_EXAMPLES, Comparison, Counts, Example, Examples, Scored, compare, latest
+from anomalyai.comparison import (
+    MAX_EXAMPLES,
+    Comparison,
+    Counts,
+    Example,
+    Examples,
+    Scored,
+    compare,
+    latest,
+    shown_record,
+)
 from anomalyai.ensemble import FOREST, MEMBERS
 from anomalyai.finding import Flagged, explain_flagged
+from anomalyai.likeness import VoiceLikeness
 from anomalyai.moments import MemberMoments
 
 if TYPE_CHECKING:
@@ -37,9 +48,6 @@ RECENT = 4_096
 """Latest records whose scores are kept, for the figures that need scores and for labels that come later."""
 
 BOTH_EXAMPLES = 10
-MAX_RECORD_BYTES = 4_096
-"""Records that are larger, as JSON, are left out of examples: the state is bounded."""
-
 _CHAMPION, _CANDIDATE = 1, 2
 UNKNOWN = -1
 
@@ -56,6 +64,7 @@ class Shadow:
         self.model = model
         self.members = MemberMoments(0)
         self.calibrator = TailCalibrator.of_raw_scores()
+        self.likeness = VoiceLikeness()
         self._pending: list[NDArray[np.float64]] = []
         self._start_counting()
 
@@ -83,6 +92,7 @@ class Shadow:
         if champion == self.model_id:
             return True
         self._start_counting()
+        self.likeness = VoiceLikeness()
         return False
 
     def rescale(self, scorer: Scorer) -> None:
@@ -159,10 +169,14 @@ class Shadow:
             both=latest(self._examples.both, shown(both[-BOTH_EXAMPLES:], why), BOTH_EXAMPLES),
         )
 
-    def learn(self, scorer: Scorer, counted: NDArray[np.bool_]) -> None:
-        """Learn the block that has just ended, by the rows that the champion counts; before it learns."""
+    def learn(self, scorer: Scorer, heard: NDArray[np.float64], counted: NDArray[np.bool_]) -> None:
+        """Learn the block that has just ended, by the rows that the champion counts; before it learns.
+
+        `heard` is what the champion's ensemble heard of the block.
+        """
         voices = np.concatenate(self._pending)
         self._pending.clear()
+        self.likeness.learn(heard[:, FOREST], voices[:, FOREST])
         if scorer.ensemble.is_warm and counted.any():
             self.calibrator.learn(scorer.ensemble.combine(voices, self.members)[counted])
             self.members.learn(voices[counted])
@@ -194,6 +208,7 @@ class Shadow:
             promised_rate=scorer.rate,
             threshold=scorer.threshold,
             counts=Counts(self.records, self.both, self.added, self.removed),
+            voice_correlation=self.likeness.correlation,
         )
 
     def status(self) -> dict[str, Any]:
@@ -260,9 +275,15 @@ class Shadow:
             "scores": self._scores,
             "flags": self._flags,
             "labels": self._labels,
-            **{f"members.{name}": value for name, value in self.members.state().items()},
-            **{f"calibrator.{name}": value for name, value in self.calibrator.state().items()},
+            **{
+                f"{prefix}.{name}": value
+                for prefix, part in self._parts().items()
+                for name, value in part.state().items()
+            },
         }
+
+    def _parts(self) -> dict[str, Any]:
+        return {"members": self.members, "calibrator": self.calibrator, "likeness": self.likeness}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what `state` returned."""
@@ -272,7 +293,7 @@ class Shadow:
         self._examples = msgspec.json.decode(state["examples"], type=Examples)
         self._seqs, self._scores = state["seqs"], state["scores"]
         self._flags, self._labels = state["flags"], state["labels"]
-        for name, part in (("members", self.members), ("calibrator", self.calibrator)):
+        for name, part in self._parts().items():
             start = f"{name}."
             part.restore({key[len(start) :]: state[key] for key in state if key.startswith(start)})
 
@@ -285,9 +306,6 @@ class Shadow:
 def _example(
     batch: RecordBatch, i: int, champion: float, candidate: float, threshold: float, why: Explanation | None
 ) -> Example:
-    record: dict[str, Any] | None = batch.record(i)
-    if len(msgspec.json.encode(record)) > MAX_RECORD_BYTES:
-        record = None
     reasons: tuple[Reason, ...] = why.reasons if why is not None else ()
     return Example(
         seq=batch.first_seq + i,
@@ -297,5 +315,5 @@ def _example(
         threshold=threshold,
         summary=why.summary if why is not None else "",
         reasons=reasons,
-        record=record,
+        record=shown_record(batch, i),
     )
