@@ -59,7 +59,7 @@ def measure(
     alerts = int(np.count_nonzero(flagged[after][scored]))
     counted = int(np.count_nonzero(scored))
     known = scored & np.isfinite(label[after])
-    average_precision, roc_auc = _ranking(score[after][known], label[after][known])
+    average_precision, roc_auc = ranking(score[after][known], label[after][known])
     precision, recall = _at_flags(flagged[after][known], label[after][known])
     return Figures(
         events=len(score),
@@ -75,7 +75,7 @@ def measure(
     )
 
 
-def _ranking(score: NDArray[np.float64], label: NDArray[np.float64]) -> tuple[float | None, float | None]:
+def ranking(score: NDArray[np.float64], label: NDArray[np.float64]) -> tuple[float | None, float | None]:
     """Return average precision and the area under the ROC curve (scikit-learn's definitions)."""
     positives = int(np.count_nonzero(label))
     if positives == 0:
