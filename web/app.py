@@ -9,8 +9,8 @@ from flask import Flask
 
 from web import errors, feeds, ingest, live, models, page, predict, security, sockets, standing, verdict
 from web.metrics import Metrics
+from web.place import Places
 from web.site import EXTENSION, Site
-from web.sockets import Places
 from web.transport import WebSocketMiddleware
 
 if TYPE_CHECKING:

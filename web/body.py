@@ -12,7 +12,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.wsgi import get_input_stream
 
 from anomalyai.errors import TooLarge, UnsupportedMedia
-from web.errors import RequestError
+from web.refusal import RequestError
 from web.site import current_site
 
 STEP_BYTES = 1 << 20

@@ -44,6 +44,7 @@ from stream.errors import (
     UnknownFeed,
 )
 from web.answer import HTTP_CODES, error_body
+from web.refusal import RequestError
 from web.site import current_site
 
 if TYPE_CHECKING:
@@ -74,22 +75,6 @@ STATUS: tuple[tuple[type[AnomalyAIError], int], ...] = (
     (StateError, 409),
 )
 """The HTTP status of each error of the core and the stream; the first class that fits counts."""
-
-
-class RequestError(AnomalyAIError):
-    """A request that the web layer itself refuses, with the HTTP status to say it with."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        field: str | None = None,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, code=code, field=field, hint=hint)
-        self.status = status
 
 
 def status_of(error: AnomalyAIError) -> int:

@@ -12,8 +12,9 @@ from anomalyai.errors import UnreadableBody, UnsupportedMedia, shorten
 from anomalyai.media import JSON, SNIFFED
 from anomalyai.schema import FeedSchema
 from web.body import read_body
-from web.errors import RequestError, json_response
+from web.errors import json_response
 from web.query import NoQuery, read_query
+from web.refusal import RequestError
 from web.site import current_site
 
 blueprint = Blueprint("feeds", __name__)

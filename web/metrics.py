@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from stream.runtime import Runtime
-    from web.sockets import Places
+    from web.place import Places
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

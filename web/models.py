@@ -9,8 +9,9 @@ from flask import Blueprint, Response
 from msgspec import Meta
 
 from anomalyai.errors import ModelError
-from web.errors import RequestError, json_response
+from web.errors import json_response
 from web.query import NoQuery, read_query
+from web.refusal import RequestError
 from web.site import current_site
 
 blueprint = Blueprint("models", __name__)

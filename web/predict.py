@@ -12,8 +12,9 @@ from flask import Blueprint, Response, request
 from msgspec import Meta
 
 from web.body import read_body
-from web.errors import RequestError, json_response
+from web.errors import json_response
 from web.query import read_query
+from web.refusal import RequestError
 from web.site import current_site
 
 blueprint = Blueprint("predict", __name__)

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from flask import request
 
-from web.errors import RequestError
+from web.refusal import RequestError
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 from flask_cors import CORS
 
-from web.errors import RequestError
 from web.loopback import is_loopback
+from web.refusal import RequestError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stream.runtime import Runtime
     from stream.settings import Settings
     from web.metrics import Metrics
-    from web.sockets import Places
+    from web.place import Places
 
 EXTENSION = "anomalyai"
 

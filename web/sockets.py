@@ -16,8 +16,8 @@ import base64
 import binascii
 import functools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Protocol, SupportsIndex
 
@@ -27,7 +27,7 @@ from simple_websocket import ConnectionClosed
 from simple_websocket import ConnectionError as HandshakeError
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from web.errors import RequestError
+from web.refusal import RequestError
 from web.site import Site, current_site
 
 POLL_S = 1.0
@@ -197,39 +197,6 @@ class Socket:
         if self._connection.thread.is_alive():
             self._connection.sock.abort()
             self._connection.thread.join(CLOSE_S)
-
-
-class Places:
-    """How many sockets may be open at once, so that plain requests always find a thread. Thread-safe."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.taken = 0
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Hold a place for the length of a socket.
-
-        Raises
-        ------
-        RequestError
-            503: all places are taken.
-        """
-        with self._lock:
-            if self.taken >= self.limit:
-                raise RequestError(
-                    503,
-                    "too_many_sockets",
-                    f"all {self.limit} sockets are in use",
-                    hint="close one, or try later",
-                )
-            self.taken += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.taken -= 1
 
 
 class Closable(Protocol):
