@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": "Run the server: ingest, scoring, alerts and the live page.",
     "demo": "Run the server with a starter model and a simulated feed.",
     "simulate": "Make a labelled event stream and send it, or write it to a file.",
+    "sample": "Write a labelled sample file.",
     "replay": "Send the records of a file to a server.",
     "score": "Score the records of a file.",
     "backtest": "Measure detection on a labelled file.",
