@@ -1,16 +1,19 @@
-"""Trained models on disk: a joblib artefact and a manifest each, named by content.
+"""Trained models on disk: artefact, start state and signed manifest, named by content.
 
-A model's id is its feed, its algorithm and the start of its artefact's SHA-256, so equal training gives an
-equal id and nothing is ever overwritten by something else. Loading refuses an artefact that is missing or
-altered, or that another minor version of the libraries wrote, and says which.
+A model's id is its feed, its algorithm and the start of a SHA-256 over what it consists of, so equal training
+gives an equal id and nothing is ever overwritten by something else. The manifest names the SHA-256 of every
+file and is itself signed (HMAC-SHA-256, RFC 2104) with the secret of the data directory, so that nothing that
+was altered or comes from elsewhere is ever unpickled. Loading refuses what is missing, altered, foreign, no
+regular file, or written by another minor version of the libraries, and says which.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import io
-import os
 import re
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,69 +25,132 @@ import numpy as np
 from anomalyai.detectors.isolation_forest import IsolationForestModel
 from anomalyai.detectors.registry import DETECTORS
 from anomalyai.errors import ModelError, shorten
-from anomalyai.manifest import Manifest
+from anomalyai.manifest import Manifest, TrainingFacts
+from anomalyai.model_file import read_file, write_file
 from anomalyai.training import ALGORITHMS, TrainedModel
 
+MAX_MANIFEST_BYTES = 8 << 20
+MAX_FILE_BYTES = 2 << 30
+
 _SAFE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,120}\Z")
+_TRAIN_AGAIN = "models are taken only as this data directory made them: train it again here"
+
+
+class RefusedModel(msgspec.Struct, frozen=True):
+    """A model of the store that cannot be used, and why."""
+
+    id: str
+    error: str
 
 
 class ModelStore:
-    """The models of one data directory. Single-threaded; files appear whole or not at all."""
+    """The models of one data directory. Single-threaded; files appear whole or not at all.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    folder
+        Where the files are; it is made when the first model is kept.
+    secret
+        What manifests are signed with. None signs and checks nothing: for a library's user who keeps models
+        in a place of their own, never for a folder that others can write to.
+    """
+
+    def __init__(self, folder: Path, secret: bytes | None = None) -> None:
         self._folder = folder
+        self._secret = secret
 
-    def save(self, feed: str, model: TrainedModel) -> Manifest:
-        """Keep a model; returns its manifest. Saving the same model again changes nothing."""
+    def save(
+        self,
+        feed: str,
+        model: TrainedModel,
+        *,
+        facts: TrainingFacts | None = None,
+        start: bytes | None = None,
+        created_s: float | None = None,
+        created_by: str = "first",
+    ) -> Manifest:
+        """Keep a model; returns its manifest. Saving the same model again changes nothing.
+
+        `start` is the state that its training data left (`Pipeline.dumps`), `facts` what the training says of
+        itself, `created_s` epoch seconds.
+        """
         buffer = io.BytesIO()
         joblib.dump(_artefact(model.detector), buffer, compress=3)
         data = buffer.getvalue()
-        digest = hashlib.sha256(data).hexdigest()
-        manifest = Manifest(
-            id=f"{feed}-{model.algorithm}-{digest[:12]}",
-            feed=feed,
-            algorithm=model.algorithm,
-            columns=model.columns,
-            last_seq=model.last_seq,
-            sha256=digest,
-            size_bytes=len(data),
-            libraries=_libraries(),
+        sha256 = hashlib.sha256(data).hexdigest()
+        start_sha256 = None if start is None else hashlib.sha256(start).hexdigest()
+        name = (
+            sha256 if start_sha256 is None else hashlib.sha256(f"{sha256}{start_sha256}".encode()).hexdigest()
+        )
+        model_id = f"{feed}-{model.algorithm}-{name[:12]}"
+        kept = self._kept(model_id)
+        if kept is not None and kept.sha256 == sha256 and kept.start_sha256 == start_sha256:
+            return kept
+        manifest = self._signed(
+            Manifest(
+                id=model_id,
+                feed=feed,
+                algorithm=model.algorithm,
+                columns=model.columns,
+                last_seq=model.last_seq,
+                sha256=sha256,
+                size_bytes=len(data),
+                libraries=_libraries(),
+                start_sha256=start_sha256,
+                created_s=created_s,
+                created_by=created_by,
+                **msgspec.structs.asdict(facts or TrainingFacts()),
+            )
         )
         self._folder.mkdir(parents=True, exist_ok=True)
-        _write(self._folder / f"{manifest.id}.joblib", data)
-        _write(self._folder / f"{manifest.id}.json", msgspec.json.format(msgspec.json.encode(manifest)))
+        write_file(self._path(model_id, "joblib"), data)
+        if start is not None:
+            write_file(self._path(model_id, "start"), start)
+        write_file(self._path(model_id, "json"), msgspec.json.format(msgspec.json.encode(manifest)))
         return manifest
 
     def manifest(self, model_id: str) -> Manifest:
-        """Read a manifest.
+        """Read and check a manifest.
 
         Raises
         ------
         ModelError
-            There is no such model, or its manifest cannot be read.
+            There is no such model, or its manifest cannot be read, is another model's, or is not signed with
+            this store's secret.
         """
         if not _SAFE_ID.match(model_id):
             raise ModelError(
                 f"expected a model id of a-z, 0-9, '-' and '_', got {model_id[:80]!r}", code="model_id"
             )
-        path = self._folder / f"{model_id}.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Manifest)
+            data = read_file(self._path(model_id, "json"), MAX_MANIFEST_BYTES)
         except FileNotFoundError as error:
             raise ModelError(f"there is no model {model_id!r}", code="model_missing") from error
-        except msgspec.DecodeError as error:
+        try:
+            manifest = msgspec.json.decode(data, type=Manifest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelError(
-                f"the manifest of model {model_id!r} is unreadable: {error}", code="model_altered"
+                f"the manifest of model {model_id!r} is unreadable: {error}",
+                code="model_altered",
+                hint=_TRAIN_AGAIN,
             ) from error
+        if manifest.id != model_id:
+            raise ModelError(
+                f"the manifest of model {model_id!r} is that of {shorten(manifest.id)}",
+                code="model_altered",
+                hint=_TRAIN_AGAIN,
+            )
+        self._check_signature(manifest)
+        return manifest
 
     def load(self, model_id: str) -> TrainedModel:
-        """Load a model after checking its hash and the libraries that wrote it.
+        """Load a model after checking its signature, its hash and the libraries that wrote it.
 
         Raises
         ------
         ModelError
-            Missing, altered, of an unknown algorithm, or written by another minor version of scikit-learn,
-            numpy or joblib.
+            Missing, altered, foreign, of an unknown algorithm, or written by another minor version of
+            scikit-learn, numpy or joblib.
         """
         manifest = self.manifest(model_id)
         if manifest.algorithm not in ALGORITHMS:
@@ -92,17 +158,6 @@ class ModelStore:
                 f"model {model_id!r} is of the algorithm {shorten(manifest.algorithm)}, expected one of "
                 f"{', '.join(ALGORITHMS)}",
                 code="model_algorithm",
-            )
-        path = self._folder / f"{model_id}.joblib"
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise ModelError(
-                f"the artefact of model {model_id!r} is missing", code="model_missing"
-            ) from error
-        if hashlib.sha256(data).hexdigest() != manifest.sha256:
-            raise ModelError(
-                f"the artefact of model {model_id!r} is not the one its manifest names", code="model_altered"
             )
         here = _libraries()
         for name, release in manifest.libraries.items():
@@ -112,13 +167,83 @@ class ModelStore:
                     code="model_libraries",
                     hint="train it again with this version",
                 )
+        data = self._checked_file(model_id, "joblib", "artefact", manifest.sha256)
         detector = _detector(manifest.algorithm, joblib.load(io.BytesIO(data)))
         return TrainedModel(detector, manifest.columns, manifest.last_seq)
 
+    def start(self, model_id: str) -> bytes | None:
+        """Return the state that a model's training data left, None where none was kept.
+
+        Raises
+        ------
+        ModelError
+            It is missing, altered or foreign.
+        """
+        manifest = self.manifest(model_id)
+        if manifest.start_sha256 is None:
+            return None
+        return self._checked_file(model_id, "start", "start state", manifest.start_sha256)
+
     def list(self, feed: str | None = None) -> list[Manifest]:
-        """Return the manifests, by id; of one feed where it is given."""
-        manifests = [self.manifest(path.stem) for path in sorted(self._folder.glob("*.json"))]
+        """Return the manifests of models that can be used, by id; of one feed where it is given."""
+        manifests = [found for found in self._each() if isinstance(found, Manifest)]
         return [manifest for manifest in manifests if feed is None or manifest.feed == feed]
+
+    def refused(self) -> Sequence[RefusedModel]:
+        """Return the models whose manifest is refused, by id."""
+        return [found for found in self._each() if isinstance(found, RefusedModel)]
+
+    def _each(self) -> Iterator[Manifest | RefusedModel]:
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                yield self.manifest(path.stem)
+            except ModelError as error:
+                yield RefusedModel(path.stem[:120], str(error))
+
+    def _kept(self, model_id: str) -> Manifest | None:
+        try:
+            return self.manifest(model_id)
+        except ModelError:
+            return None  # there is none, or none that may stay
+
+    def _path(self, model_id: str, kind: str) -> Path:
+        return self._folder / f"{model_id}.{kind}"
+
+    def _checked_file(self, model_id: str, kind: str, what: str, sha256: str) -> bytes:
+        try:
+            data = read_file(self._path(model_id, kind), MAX_FILE_BYTES)
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"the {what} of model {model_id!r} is missing", code="model_missing", hint=_TRAIN_AGAIN
+            ) from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ModelError(
+                f"the {what} of model {model_id!r} is not the one its manifest names",
+                code="model_altered",
+                hint=_TRAIN_AGAIN,
+            )
+        return data
+
+    def _signed(self, manifest: Manifest) -> Manifest:
+        if self._secret is None:
+            return manifest
+        return msgspec.structs.replace(manifest, hmac=_signature(manifest, self._secret))
+
+    def _check_signature(self, manifest: Manifest) -> None:
+        if self._secret is None:
+            return
+        if not hmac.compare_digest(manifest.hmac or "", _signature(manifest, self._secret)):
+            raise ModelError(
+                f"the manifest of model {manifest.id!r} is not signed with this data directory's secret: "
+                "it was altered, or the model comes from elsewhere",
+                code="model_foreign",
+                hint=_TRAIN_AGAIN,
+            )
+
+
+def _signature(manifest: Manifest, secret: bytes) -> str:
+    unsigned = msgspec.structs.replace(manifest, hmac=None)
+    return hmac.new(secret, msgspec.json.encode(unsigned, order="sorted"), hashlib.sha256).hexdigest()
 
 
 def _artefact(detector: Any) -> Any:
@@ -146,17 +271,3 @@ def _libraries() -> dict[str, str]:
 
 def _minor(release: str) -> tuple[str, ...]:
     return tuple(release.split(".")[:2])
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name, too, must outlive a power cut: a log entry will refer to it
-    finally:
-        os.close(folder)

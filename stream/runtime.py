@@ -35,6 +35,7 @@ from stream.prediction import Predictions
 from stream.processor import Parts
 from stream.producer import ProducerSession, Sessions
 from stream.recovery import Recovery
+from stream.secret import instance_secret
 from stream.settings import Settings
 from stream.silence import Ticker
 from stream.snapshot import Snapshots
@@ -57,7 +58,7 @@ class Runtime:
     def __init__(self, settings: Settings, clock: Clock, lock: DataDirectoryLock) -> None:
         data = settings.data_path
         self.settings = settings
-        self.models = ModelStore(data / "models")
+        self.models = ModelStore(data / "models", instance_secret(data))
         self._lock = lock
         self._started = False
         self._database = Database(data, settings.log.durability)

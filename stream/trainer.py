@@ -34,9 +34,12 @@ def main(arguments: list[str]) -> int:
 
     from anomalyai.model_store import ModelStore
     from anomalyai.training import TrainingSet, train
+    from stream.secret import instance_secret
     from stream.snapshot import sync_folder, write_whole
 
-    manifest = ModelStore(models).save(feed, train(TrainingSet.load(training_set)))
+    manifest = ModelStore(models, instance_secret(models.parent)).save(
+        feed, train(TrainingSet.load(training_set))
+    )
     sync_folder(models)  # the log will name this model: it must survive what the log survives
     write_whole(result, msgspec.json.encode(manifest))
     return 0

@@ -27,12 +27,12 @@ class ModelsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @blueprint.get("/models")
 def list_models() -> Response:
-    """List the models by id; only those of one feed where it is given, which then has to exist."""
+    """List the models by id, of one feed where it is given, which has to exist; and those refused."""
     feed = read_query(ModelsQuery).feed
     runtime = current_site().runtime
     if feed is not None:
         runtime.feed(feed)
-    return json_response({"models": runtime.models.list(feed)})
+    return json_response({"models": runtime.models.list(feed), "refused": runtime.models.refused()})
 
 
 @blueprint.get("/models/<model_id>")
