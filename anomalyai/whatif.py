@@ -62,7 +62,8 @@ Side = Callable[[Item], Told | None]
 class Replayed:
     """A pipeline that plays log entries, a model or budget of its own pinned against the log's.
 
-    `models` finds those that the log names; one that cannot be had, or does not fit, is passed over, as live.
+    `models` finds those that are named; one that cannot be had, or does not fit, is passed over, as live. A
+    pinned one that does not fit yet, since columns are not settled, is put in as soon as it does.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Replayed:
         if budget is not None:
             pipeline.apply(BudgetChange(budget))
         if model_id is not None:
-            pipeline.swap(model_id, models[model_id])
+            self._swap(model_id)
 
     @property
     def threshold(self) -> float:

@@ -16,6 +16,7 @@
         ├── UnknownAlert            no such alert
         ├── UnknownEvent            no such record in the feed
         ├── NoModel                 the feed has no trained model yet
+        ├── NoShadow                the model is not in the feed's shadow
         ├── BatchConflict           a batch number or key was used before for another body
         └── Superseded              another connection of the same producer took over
 
@@ -123,6 +124,12 @@ class NoModel(StreamError):
     """The feed has no trained model yet."""
 
     code = "no_model"
+
+
+class NoShadow(StreamError):
+    """The model does not score the feed beside its own."""
+
+    code = "no_shadow"
 
 
 class BatchConflict(StreamError):

@@ -60,12 +60,7 @@ class History:
         StoreVersion
             There is no database.
         """
-        if not (data / FILE_NAME).is_file():
-            raise StoreVersion(
-                f"there is no database in {data}",
-                field="data",
-                hint="name the --data directory of a server that ran before",
-            )
+        require_database(data)
         database = Database(data)
         try:
             yield cls(database)
@@ -146,6 +141,16 @@ class History:
             if isinstance(item.control, SchemaChange):
                 schema = item.control.schema
             yield _cut(item, span.first_seq)
+
+
+def require_database(data: Path) -> None:
+    """Check that a data directory has a database; raises `StoreVersion`."""
+    if not (data / FILE_NAME).is_file():
+        raise StoreVersion(
+            f"there is no database in {data}",
+            field="data",
+            hint="name the --data directory of a server that ran before",
+        )
 
 
 def _cut(item: LogItem, first_seq: int) -> LogItem:

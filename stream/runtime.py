@@ -15,6 +15,8 @@ from anomalyai.model_store import ModelStore
 from anomalyai.schema import FeedSchema
 from stream.admission import Body, Shared
 from stream.backlog import Backlog
+from stream.candidate.comparison import Comparisons
+from stream.candidate.shadow import Shadows
 from stream.checkpoint import Checkpoints
 from stream.clock import Clock, SystemClock
 from stream.database import Database, damaged
@@ -81,6 +83,8 @@ class Runtime:
         )
         self._engine = self._made_engine(clock)
         self._events = Events(self._reader, self._store, self._losses, self._engine)
+        self.shadows = Shadows(self._feeds, self._models, self._engine)
+        self.comparisons = Comparisons(data, self._feeds, self._models, self._engine, clock)
         self.judgements = Judgements(
             self._feeds, self._store, Lookup(self._reader), self._engine, self._require_ready
         )
@@ -136,6 +140,7 @@ class Runtime:
 
     def stop(self, timeout_s: float) -> None:
         """Finish what was admitted, save the state, end the threads and let the directory go."""
+        self.comparisons.close()
         self._engine.stop(timeout_s)
         self._database.close()
         self._lock.release()

@@ -1,0 +1,1 @@
+"""A candidate beside the champion, live and over the log."""
