@@ -5,7 +5,7 @@ Labels are read for the figures only. The batch model is trained in place at the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from anomalyai.evaluation import Figures, default_warmup, measure
 from anomalyai.files import read_batches
 from anomalyai.pipeline import Pipeline
 from anomalyai.records import RecordBatch, Rejection
-from anomalyai.reorder import in_event_order
+from anomalyai.reorder import event_ordered
 from anomalyai.schema import FeedSchema
 from anomalyai.training import train
 
@@ -81,7 +81,7 @@ def score_file(
     total = sum(batch.n for batch in batches)
     order: list[NDArray[np.int64]] = []
     done = 0
-    for item in _event_order(items, batches):
+    for item in event_ordered(items, CHUNK):
         if isinstance(item, SchemaChange):
             pipeline.apply(item)
             continue
@@ -107,18 +107,3 @@ def figures(scores: RowScores, *, warmup: int | None = None, elapsed_s: float | 
         promised_rate=scores.promised_rate,
         elapsed_s=elapsed_s,
     )
-
-
-def _event_order(
-    items: Sequence[RecordBatch | SchemaChange], batches: Sequence[RecordBatch]
-) -> Iterator[RecordBatch | SchemaChange]:
-    """Yield the items as they are where event times never fall, else all records sorted by time."""
-    time_s = np.concatenate([batch.time_s for batch in batches]) if batches else np.empty(0)
-    known = time_s[np.isfinite(time_s)]
-    if not len(known) or bool(np.all(np.diff(known) >= 0.0)):
-        yield from items
-        return
-    whole = in_event_order(batches)
-    yield SchemaChange(whole.schema)
-    for start in range(0, whole.n, CHUNK):
-        yield whole.slice(start, start + CHUNK)

@@ -47,7 +47,12 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
     """
 
     def __init__(
-        self, path: str | Path, schema: FeedSchema | None, batch_rows: int, limits: IntakeLimits | None
+        self,
+        path: str | Path,
+        schema: FeedSchema | None,
+        batch_rows: int,
+        limits: IntakeLimits | None,
+        form: str | None = None,
     ) -> None:
         self.intake = Intake(schema, limits=limits)
         self.records = 0
@@ -55,6 +60,8 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
         self.rejections: list[Rejection] = []
         self._path = Path(path)
         self._batch_rows = batch_rows
+        self._form = form
+        self._file: BinaryIO | None = None
         self._begun = False
 
     def __iter__(self) -> Iterator[RecordBatch | SchemaChange]:
@@ -68,6 +75,7 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
 
     def _read(self, path: Path) -> Iterator[RecordBatch | SchemaChange]:
         with path.open("rb") as opened, _unpacked(opened) as binary:
+            self._file, self._size_bytes = opened, max(path.stat().st_size, 1)
             try:
                 for admission in self._admissions(path, binary):
                     self.rejected += len(admission.rejected)
@@ -79,8 +87,15 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
                     hint="Pack or copy the file again",
                 ) from error
 
+    @property
+    def fraction(self) -> float:
+        """How much of the file is read, 0..1."""
+        if self._file is None:
+            return 0.0
+        return 1.0 if self._file.closed else min(self._file.tell() / self._size_bytes, 1.0)
+
     def _admissions(self, path: Path, binary: BinaryIO) -> Iterator[Admission]:
-        form = _form(path, binary.read(256))
+        form = self._form or _form(path, binary.read(256))
         binary.seek(0)
         if form == "csv":
             yield from self._tables(binary)
@@ -123,6 +138,7 @@ def read_batches(
     *,
     batch_rows: int = 10_000,
     limits: IntakeLimits | None = None,
+    form: str | None = None,
 ) -> FileBatches:
     """Return the batches and schema changes of a file, in file order.
 
@@ -139,8 +155,10 @@ def read_batches(
         Most records a batch.
     limits
         Bounds of one record; a file as a whole has none.
+    form
+        "csv", "json" or "ndjson"; None lets the name and the content tell.
     """
-    return FileBatches(path, schema, batch_rows, limits)
+    return FileBatches(path, schema, batch_rows, limits, form)
 
 
 def _unpacked(opened: BinaryIO) -> BinaryIO:

@@ -49,6 +49,10 @@ class FlowRate:
         self._since = half
         self.place_s = max(self.place_s, place_s)
 
+    def leap(self) -> None:
+        """Keep the rate, but go on at another place in event time."""
+        self.place_s, self._since = math.nan, 0.0
+
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
         return {

@@ -17,12 +17,12 @@ import msgspec
 
 from anomalyai import state as state_codec
 from anomalyai import verdict as verdicts
-from anomalyai.alert import Alert, Amendment, Status
+from anomalyai.alert import Alert, Amendment
 from anomalyai.arrival import Origins
 from anomalyai.budget import DEFAULT_BUDGET, AlertBudget
 from anomalyai.comparison import Comparison
 from anomalyai.control import BudgetChange, Labels, SchemaChange, Verdict
-from anomalyai.errors import ModelError, StateError
+from anomalyai.errors import StateError
 from anomalyai.explanation import Explanation
 from anomalyai.frozen import Frozen, Mark, Section, thawed
 from anomalyai.growth import adds_columns, same_columns
@@ -33,13 +33,12 @@ from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
 from anomalyai.scorer import Scorer
 from anomalyai.silence import SilenceWatch
+from anomalyai.start import read_start, require_columns, require_young, unfit
 from anomalyai.stretch import Described
 from anomalyai.training import TrainedModel, Trainer, TrainingSet
+from anomalyai.witness import Witness
 
 KIND = "pipeline"
-
-_SIGNS = {"real": 1, "false_alarm": -1, "new_normal": -1, "unsure": 0}
-_STATUSES: dict[int, Status] = {1: "real", -1: "false_alarm", 0: "unsure"}
 
 
 class Pipeline:
@@ -63,6 +62,8 @@ class Pipeline:
         Whether flagged records become `Alert`s with reasons; a back-test needs their scores only.
     without
         Members of the ensemble that are to have no say, or "far out" (`anomalyai.ensemble.MEMBERS`).
+    witness
+        Sees every record's feature row and score; no part of the state.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Pipeline:
         seed: int = 0,
         explained: bool = True,
         without: Sequence[str] = (),
+        witness: Witness | None = None,
     ) -> None:
         self.schema = schema if schema is not None else FeedSchema()
         self.feed = feed
@@ -83,6 +85,7 @@ class Pipeline:
         self.seed = seed
         self.explained = explained
         self.without = tuple(without)
+        self._witness = witness
         self.model_id: str | None = None  # of the model that scores
         self._provisional = ProvisionalRecords()
         self._silence = SilenceWatch(feed, self.schema.entities)
@@ -97,6 +100,8 @@ class Pipeline:
         )
         self._silence.restart(self.schema.entities)
         self.model_id = None
+        if self._witness is not None:
+            self._witness.restart(self._scorer.features.columns)
 
     @property
     def seen(self) -> int:
@@ -140,7 +145,7 @@ class Pipeline:
         training_set: TrainingSet | None = None
         for part, described in self._blocks(batch):
             rate = self._scorer.rate
-            parts.append(self._scorer.process(part, described, explained=self.explained))
+            parts.append(self._score(part, described, explained=self.explained))
             if origins is not None:
                 silences.append(self._silence.observe(part, described.alive_s, rate, origins))
             due = self._scorer.take_training_set()
@@ -199,18 +204,17 @@ class Pipeline:
             self._set_budget(change.budget)
             return []
         if isinstance(change, Verdict | Labels):
-            return self._judge(change)
+            return verdicts.take(self._scorer, self.schema, change)
         previous, self.schema = self.schema, change.schema
         if change.schema.budget not in (None, previous.budget):
             self._set_budget(change.schema.budget)
         if same_columns(previous, change.schema) or (
-            previous.settled and adds_columns(previous, change.schema)
+            (previous.settled or self._scored.settled) and adds_columns(previous, change.schema)
         ):
             self._scorer.rename(change.schema)
         else:
             self._start_scorer()
-            for batch in self._provisional.reread(change.schema):
-                self._relearn(batch)
+            self._relearn()
         if change.schema.settled:
             self._provisional.forget()
         return []
@@ -219,32 +223,21 @@ class Pipeline:
         """Take the tick that is log entry `entry`, after record `seq`; returns what it shows of a silence."""
         return self._silence.tick(time_s, entry, seq)
 
-    def _judge(self, change: Verdict | Labels) -> list[Amendment]:
-        before = verdicts.would_score(self._scorer)
-        if isinstance(change, Labels):
-            signs = [1 if label else -1 for label in change.labels]
-            verdicts.judge_records(self._scorer, self.schema, change.records, change.seqs, signs)
-            statuses = [(self._alert_id(seq), sign) for seq, sign in zip(change.seqs, signs, strict=True)]
-        else:
-            sign = _SIGNS[change.verdict]
-            if change.record is not None:
-                if change.verdict == "new_normal":
-                    verdicts.take_as_normal(self._scorer, change.seq)
-                verdicts.judge_records(self._scorer, self.schema, [change.record], [change.seq], [sign])
-            statuses = [(change.alert or self._alert_id(change.seq), sign)]
-        judged = [Amendment(alert_id, _STATUSES[sign]) for alert_id, sign in statuses]
-        return judged + verdicts.reranked(self._scorer, before)
-
-    def _alert_id(self, seq: int) -> str:
-        return f"{self.feed}-{seq}"
-
     def _set_budget(self, budget: str) -> None:
         self._scorer.budget = AlertBudget.parse(budget)
         self.budget = budget
 
-    def _relearn(self, batch: RecordBatch) -> None:
-        for part, described in self._blocks(batch):
-            self._scorer.process(part, described, explained=False)
+    def _score(self, part: RecordBatch, described: Described, *, explained: bool) -> ScoredBatch:
+        scored = self._scorer.process(part, described, explained=explained)
+        if self._witness is not None:
+            self._witness.see(part, described.values, scored)
+        return scored
+
+    def _relearn(self) -> None:
+        """Learn the first records again, as far as they are at hand, under the schema of today."""
+        for batch in self._provisional.reread(self.schema):
+            for part, described in self._blocks(batch):
+                self._score(part, described, explained=False)
 
     def swap(self, model_id: str, model: TrainedModel) -> None:
         """Let a trained model score from the next record on.
@@ -254,7 +247,7 @@ class Pipeline:
         ModelError
             The model was trained on other columns than the feed has.
         """
-        self._require_columns(model_id, model)
+        require_columns(model_id, model.columns, self._scorer.column_names)
         self._scorer.swap(model)
         self.model_id = model_id
         shadow = self._scorer.shadow
@@ -274,7 +267,7 @@ class Pipeline:
         ModelError
             The model was trained on other columns than the feed has.
         """
-        self._require_columns(model_id, model)
+        require_columns(model_id, model.columns, self._scorer.column_names)
         self._scorer.begin_shadow(model_id, model)
 
     def end_shadow(self) -> None:
@@ -286,15 +279,31 @@ class Pipeline:
         shadow = self._scorer.shadow
         return None if shadow is None else shadow.comparison(self._scorer, self.model_id)
 
-    def _require_columns(self, model_id: str, model: TrainedModel) -> None:
-        if model.columns != self._scorer.column_names:
-            missing = [name for name in model.columns if name not in self._scorer.column_names]
-            raise ModelError(
-                f"model {model_id!r} reads {len(model.columns)} columns and the feed has "
-                f"{len(self._scorer.column_names)}; not in the feed: {', '.join(missing[:5]) or 'none'}",
-                code="model_columns",
-                hint="train a model on this feed's own records",
-            )
+    def start_from(self, start: bytes, model_id: str, model: TrainedModel) -> None:
+        """Go on from the state that a model's training data left, and let the model score.
+
+        For a feed whose kinds are provisional (fewer than 500 records): these records, as far as they are at
+        hand, are learnt again on top of it. The feed's own name, budget and silences stay; what was held back
+        or judged of the training data is dropped. Nothing changes where an error is raised.
+
+        Raises
+        ------
+        ModelError
+            The feed has settled records of its own, or lacks columns of the model.
+        StateError
+            `start` is no such state.
+        """
+        require_young(model_id, self.seen, self.schema)
+        begun = read_start(KIND, start, self.feed, AlertBudget.parse(self.budget))
+        begun.require(model_id, model.columns, self.schema)
+        self._scorer, self._scored, self.without = begun
+        self._scorer.rename(self.schema)
+        self.seed = begun.scorer.seed
+        self._silence.restart(self._scored.entities)
+        self.swap(model_id, model)
+        if self._witness is not None:
+            self._witness.restart(self._scorer.features.columns)
+        self._relearn()
 
     def status(self) -> dict[str, Any]:
         """Return where the pipeline stands, ready for JSON."""
@@ -368,18 +377,14 @@ class Pipeline:
             )
             pipeline._restore(state)
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise StateError(
-                f"expected the whole state of a {KIND}, found one that does not fit: {error!r}",
-                code="state_unreadable",
-                hint="The state is damaged: restore an older one",
-            ) from error
+            raise unfit(KIND, error) from error
         model_id = state["model_id"]
         if model_id is not None:
             if models is None or model_id not in models:
                 raise StateError(
                     f"the state needs the model {model_id!r}, which was not given", code="model_missing"
                 )
-            pipeline._require_columns(model_id, models[model_id])
+            require_columns(model_id, models[model_id].columns, pipeline._scorer.column_names)
             pipeline._scorer.ensemble.model = models[model_id]
             pipeline.model_id = model_id
         candidate = pipeline.shadow_id

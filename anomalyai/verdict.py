@@ -18,17 +18,39 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from anomalyai.alert import Amendment
+from anomalyai.alert import Amendment, Status
+from anomalyai.control import Labels, Verdict
 from anomalyai.judged import LEAST_LIKENESS, likeness
 from anomalyai.notice import Notice
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
 from anomalyai.scorer import Scorer
 
-__all__ = ["LEAST_SHIFT", "judge", "judge_records", "reranked", "take_as_normal", "would_score"]
+__all__ = ["LEAST_SHIFT", "judge", "judge_records", "reranked", "take", "take_as_normal", "would_score"]
 
 LEAST_SHIFT = 0.05
 """Change of a score, a tenth of its rarity, below which an open alert keeps its own."""
+
+_SIGNS = {"real": 1, "false_alarm": -1, "new_normal": -1, "unsure": 0}
+_STATUSES: dict[int, Status] = {1: "real", -1: "false_alarm", 0: "unsure"}
+
+
+def take(scorer: Scorer, schema: FeedSchema, change: Verdict | Labels) -> list[Amendment]:
+    """Take a verdict or labels on records, read under `schema`, today's; returns what they do to alerts."""
+    before = would_score(scorer)
+    if isinstance(change, Labels):
+        signs = [1 if label else -1 for label in change.labels]
+        judge_records(scorer, schema, change.records, change.seqs, signs)
+        said = [(f"{scorer.feed}-{seq}", sign) for seq, sign in zip(change.seqs, signs, strict=True)]
+    else:
+        sign = _SIGNS[change.verdict]
+        if change.record is not None:
+            if change.verdict == "new_normal":
+                take_as_normal(scorer, change.seq)
+            judge_records(scorer, schema, [change.record], [change.seq], [sign])
+        said = [(change.alert or f"{scorer.feed}-{change.seq}", sign)]
+    judged = [Amendment(alert_id, _STATUSES[sign]) for alert_id, sign in said]
+    return judged + reranked(scorer, before)
 
 
 def judge(scorer: Scorer, batch: RecordBatch, seqs: Sequence[int], signs: Sequence[int]) -> None:

@@ -31,6 +31,11 @@ class RobustScale:
     centre: Rows
     spread: Rows
 
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.centre)
+
     @classmethod
     def fit(cls, rows: Rows) -> RobustScale:
         """Take the scale of rows [n, columns] from their finite values.
@@ -56,6 +61,17 @@ class RobustScale:
             scaled = (np.clip(rows, -LARGEST, LARGEST) - self.centre) / self.spread
         scaled = np.clip(scaled, -FARTHEST, FARTHEST)
         return np.ascontiguousarray(np.where(np.isnan(scaled), 0.0, scaled))
+
+
+@dataclass(frozen=True)
+class AsIs:
+    """The scale of columns that were made ready before: rows [n, width] stay as they are."""
+
+    width: int
+
+    def apply(self, rows: Rows) -> Rows:
+        """Return the rows; what is missing or infinite, which prepared rows are not, becomes 0 or far."""
+        return rows if np.isfinite(rows).all() else np.nan_to_num(rows, posinf=LARGEST, neginf=-LARGEST)
 
 
 def widened_range(rows: Rows) -> tuple[Rows, Rows]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anomalyai.base import Detector, as_rows, reference_rows, stored_array
-from anomalyai.detectors.robust_scale import RobustScale
+from anomalyai.detectors.robust_scale import AsIs, RobustScale
 
 Rows = NDArray[np.float64]
 
@@ -20,7 +20,8 @@ Rows = NDArray[np.float64]
 class StandardisedDetector(Detector):
     """Base of the batch-trained detectors that measure distances.
 
-    Columns are standardised by `RobustScale`: missing values take the median, infinities a far value.
+    Columns are standardised by `RobustScale`: missing values take the median, infinities a far value. Those
+    that were made ready before (`fit_as_is`) stay as they are.
     `estimator` is scikit-learn's, after `fit`; it is for looking at, scores and bytes come from plain arrays.
     """
 
@@ -29,12 +30,12 @@ class StandardisedDetector(Detector):
     def __init__(self) -> None:
         self._check_parameters()
         self.estimator: Any = None
-        self._scale: RobustScale | None = None
+        self._scale: RobustScale | AsIs | None = None
 
     @property
     def width(self) -> int | None:
         """Number of columns it was trained on."""
-        return None if self._scale is None else len(self._scale.centre)
+        return None if self._scale is None else self._scale.width
 
     @property
     def is_warm(self) -> bool:
@@ -51,11 +52,21 @@ class StandardisedDetector(Detector):
         ModelError
             Nothing can be learnt from these rows with these parameters.
         """
+        rows = reference_rows(X)
+        return self._fit(rows, RobustScale.fit(rows))
+
+    def fit_as_is(self, X: ArrayLike) -> Self:
+        """Train on the rows of X [n, features] as they are: on one scale already, nothing missing.
+
+        Raises as `fit` does.
+        """
+        rows = reference_rows(X)
+        return self._fit(rows, AsIs(rows.shape[1]))
+
+    def _fit(self, rows: Rows, scale: RobustScale | AsIs) -> Self:
         import sklearn.cluster  # noqa: F401 - loads the libraries whose threads are limited below
         from threadpoolctl import threadpool_limits
 
-        rows = reference_rows(X)
-        scale = RobustScale.fit(rows)
         with threadpool_limits(1):
             self._train(scale.apply(rows))
         self._scale = scale
@@ -94,14 +105,22 @@ class StandardisedDetector(Detector):
     def _learnt(self) -> dict[str, Any]:
         if self._scale is None:
             return {}
+        if isinstance(self._scale, AsIs):
+            return {"as_is": self._scale.width, **self._arrays()}
         return {"centre": self._scale.centre, "spread": self._scale.spread, **self._arrays()}
 
     def _take(self, fields: dict[str, Any]) -> None:
         if not fields:
             return
-        scale = RobustScale(stored_array(fields, "centre", None), stored_array(fields, "spread", None))
-        width = len(scale.centre)
-        if len(scale.spread) != width or not (scale.spread > 0.0).all():
-            raise ValueError(f"expected {width} positive spreads")
-        self._take_arrays(fields, width)
+        scale = _stored_scale(fields)
+        self._take_arrays(fields, scale.width)
         self._scale = scale
+
+
+def _stored_scale(fields: dict[str, Any]) -> RobustScale | AsIs:
+    if "as_is" in fields:
+        return AsIs(int(fields["as_is"]))
+    scale = RobustScale(stored_array(fields, "centre", None), stored_array(fields, "spread", None))
+    if len(scale.spread) != scale.width or not (scale.spread > 0.0).all():
+        raise ValueError(f"expected {scale.width} positive spreads")
+    return scale

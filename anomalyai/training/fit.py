@@ -6,32 +6,36 @@ its own beside a live engine) and gets the same model either way: it depends on 
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from anomalyai.base import Detector
+import numpy as np
+from numpy.typing import NDArray
+
 from anomalyai.detectors.isolation_forest import IsolationForestModel
-from anomalyai.detectors.registry import DETECTORS
-from anomalyai.errors import ModelError, ParameterError, shorten
+from anomalyai.detectors.standardised import StandardisedDetector
+from anomalyai.errors import ModelError
+from anomalyai.features import Column
+from anomalyai.training.options import TrainingOptions
+from anomalyai.training.parameter import ALGORITHMS, detector_of
+from anomalyai.training.preprocessing import fit_preparation
 from anomalyai.training.trained_model import TrainedModel
 from anomalyai.training.training_set import TrainingSet
 
-MIN_ROWS = 50
+__all__ = ["ALGORITHMS", "MIN_ROWS", "Trainer", "train", "train_prepared"]
 
-ALGORITHMS = ("isolation_forest", "one_class_svm", "kmeans", "dbscan")
-"""What a feed's batch model may be; the first is the default."""
+MIN_ROWS = 50
 
 Trainer = Callable[[TrainingSet], TrainedModel]
 
 
 def train(training_set: TrainingSet, algorithm: str = "isolation_forest", **parameters: Any) -> TrainedModel:
-    """Fit a batch model to a training set.
+    """Fit a batch model to a training set, its columns as they are.
 
     Parameters
     ----------
     training_set
-        Clean records; its seed is the model's.
+        Clean records; its seed is the model's where `parameters` have none.
     algorithm
         One of `ALGORITHMS`. The default is an isolation forest (Liu, Ting & Zhou, 2008).
     parameters
@@ -44,30 +48,41 @@ def train(training_set: TrainingSet, algorithm: str = "isolation_forest", **para
     ParameterError
         There is no such algorithm or parameter, or it may not have this value.
     """
-    detector = _detector(algorithm, {"seed": training_set.seed % 2**32, **parameters})
-    rows = len(training_set.features)
+    seed = parameters.pop("seed", training_set.seed)
+    detector = detector_of(algorithm, parameters, seed)
+    fitted = _fitted(detector, training_set.features, as_is=False)
+    return TrainedModel(fitted, training_set.columns, training_set.last_seq)
+
+
+def train_prepared(
+    columns: Sequence[Column], rows: NDArray[np.float64], options: TrainingOptions, *, last_seq: int = 0
+) -> TrainedModel:
+    """Fit what is asked for to feature rows, float64 [n, columns]; raises as `train` does.
+
+    Where a model needs no codes of categories (they come last), it reads the columns before them. Rows to be
+    dropped must have been (`preprocessing.without_gaps`).
+    """
+    prepares = options.preprocessing
+    detector = detector_of(options.algorithm, options.parameters, options.seed)
+    read = [column for column in columns if column.aspect != "code" or prepares.categories == "one_hot"]
+    rows = rows[:, : len(read)]
+    _require(len(rows))
+    preparation = fit_preparation(options.algorithm, prepares, read, rows)
+    if preparation is not None:
+        rows = preparation.apply(rows)
+    fitted = _fitted(detector, rows, as_is=preparation is not None and preparation.scales)
+    return TrainedModel(fitted, tuple(column.name for column in read), last_seq, preparation)
+
+
+def _fitted(detector: Any, rows: NDArray[np.float64], *, as_is: bool) -> Any:
+    _require(len(rows))
+    if isinstance(detector, StandardisedDetector):
+        return detector.fit_as_is(rows) if as_is else detector.fit(rows)
+    return IsolationForestModel.from_estimator(detector.fit(rows).estimator)
+
+
+def _require(rows: int) -> None:
     if rows < MIN_ROWS:
         raise ModelError(
             f"expected at least {MIN_ROWS} clean records to train on, got {rows}", code="too_few_rows"
         )
-    fitted: Any = detector.fit(training_set.features)
-    if algorithm == "isolation_forest":
-        fitted = IsolationForestModel.from_estimator(fitted.estimator)
-    return TrainedModel(fitted, training_set.columns, training_set.last_seq)
-
-
-def _detector(algorithm: str, parameters: Mapping[str, Any]) -> Detector:
-    if algorithm not in ALGORITHMS:
-        raise ParameterError(
-            f"expected algorithm as one of {', '.join(ALGORITHMS)}, got {shorten(algorithm)}",
-            field="algorithm",
-        )
-    known = inspect.signature(DETECTORS[algorithm]).parameters
-    for name in parameters:
-        if name not in known:
-            raise ParameterError(
-                f"unknown parameter {shorten(name)} of {algorithm}",
-                field=name,
-                hint=f"Known ones: {', '.join(known)}",
-            )
-    return DETECTORS[algorithm](**parameters)

@@ -1,0 +1,117 @@
+"""A scorer as its training data left it, made ready to score a feed of its own.
+
+What was learnt stays: scales, densities, trees, calibration, habits, verdicts on entities. What belongs to
+the training records alone goes: the numbers of those held back or judged, their clock, their notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from anomalyai import state as state_codec
+from anomalyai.budget import AlertBudget
+from anomalyai.errors import ModelError, StateError
+from anomalyai.growth import adds_columns
+from anomalyai.judged import JudgedRows
+from anomalyai.notice import Notices
+from anomalyai.opinion import Opinions
+from anomalyai.provisional import MAX_RECORDS
+from anomalyai.quarantine import Quarantine
+from anomalyai.schema import FeedSchema
+from anomalyai.scorer import Scorer
+from anomalyai.watermark import Watermark
+
+__all__ = ["Start", "read_start", "require_columns", "require_young", "unfit"]
+
+
+class Start(NamedTuple):
+    """What a feed begins with: the scorer, the schema of its columns, the members that have no say."""
+
+    scorer: Scorer
+    schema: FeedSchema
+    without: tuple[str, ...]
+
+    def require(self, model_id: str, columns: Sequence[str], schema: FeedSchema) -> None:
+        """Check that a model reads this start's columns, and a feed of this schema has all of them.
+
+        Raises
+        ------
+        ModelError
+            Naming the fields or columns that are not there.
+        """
+        require_columns(model_id, columns, self.scorer.column_names)
+        if not adds_columns(self.schema, schema):
+            raise _fields_differ(model_id, self.schema, schema)
+
+
+def read_start(kind: str, start: bytes, feed: str, budget: AlertBudget) -> Start:
+    """Return a scorer that learnt other records, ready for the first one of a feed; raises `StateError`."""
+    state = state_codec.loads(kind, start)
+    try:
+        schema = msgspec.json.decode(state["scored"] or state["schema"], type=FeedSchema)
+        without = tuple(state["without"])
+        scorer = Scorer(schema, feed=feed, budget=budget, seed=state["seed"], without=without)
+        scorer.restore(state)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise unfit(kind, error) from error
+    _forget_records(scorer)
+    return Start(scorer, schema.replace(settled=True), without)
+
+
+def _forget_records(scorer: Scorer) -> None:
+    columns = len(scorer.column_names)
+    scorer.quarantine = Quarantine(columns, len(scorer.features.entities))
+    scorer.ensemble.judged = JudgedRows(columns)
+    scorer.opinions, scorer.notices = Opinions(), Notices()
+    scorer.watermark = Watermark(judging=scorer.schema.time is not None)
+    scorer.flow.leap()
+
+
+def require_young(model_id: str, seen: int, schema: FeedSchema) -> None:
+    """Check that a feed has no settled records of its own; raises `ModelError`."""
+    if schema.settled and seen >= MAX_RECORDS:
+        raise ModelError(
+            f"model {model_id!r} can only start a feed of fewer than {MAX_RECORDS} records, this one has {seen}",
+            code="model_columns",
+            hint="Train a model on this feed's own records",
+        )
+
+
+def require_columns(model_id: str, columns: Sequence[str], known: Sequence[str]) -> None:
+    """Check that a model reads the columns that there are; raises `ModelError`."""
+    if tuple(columns) != tuple(known):
+        missing = [name for name in columns if name not in known]
+        raise ModelError(
+            f"model {model_id!r} reads {len(columns)} columns and the feed has {len(known)}; "
+            f"not in the feed: {', '.join(missing[:5]) or 'none'}",
+            code="model_columns",
+            hint="train a model on this feed's own records",
+        )
+
+
+def _fields_differ(model_id: str, trained: FeedSchema, schema: FeedSchema) -> ModelError:
+    scored: set[Any] = {*trained.numbers, *trained.categories, *trained.entities, trained.time}
+    lacking = [
+        f"{field.name} ({field.kind})"
+        for field in trained.fields
+        if field.name in scored
+        and (field.name not in schema.by_name or schema.by_name[field.name].kind is not field.kind)
+    ]
+    return ModelError(
+        f"model {model_id!r} reads fields that the feed has not, or as another kind: "
+        f"{', '.join(lacking[:5]) or 'positions'}",
+        code="model_columns",
+        hint="Declare the feed's schema as the model's, or train on this feed's own records",
+    )
+
+
+def unfit(kind: str, error: Exception) -> StateError:
+    """Return the error of a state that contradicts itself."""
+    return StateError(
+        f"expected the whole state of a {kind}, found one that does not fit: {error!r}",
+        code="state_unreadable",
+        hint="The state is damaged: restore an older one",
+    )
