@@ -26,6 +26,7 @@ from anomalyai.errors import StateError
 from anomalyai.explanation import Explanation
 from anomalyai.frozen import Frozen, Mark, Section, thawed
 from anomalyai.growth import adds_columns, same_columns
+from anomalyai.mismatch import require_columns, require_schema, require_young, unfit
 from anomalyai.predict import Prediction, explain, predict
 from anomalyai.provisional import ProvisionalRecords
 from anomalyai.records import RecordBatch
@@ -33,7 +34,7 @@ from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
 from anomalyai.scorer import Scorer
 from anomalyai.silence import SilenceWatch
-from anomalyai.start import read_start, require_columns, require_young, unfit
+from anomalyai.start import read_start
 from anomalyai.stretch import Described
 from anomalyai.training import TrainedModel, Trainer, TrainingSet
 from anomalyai.witness import Witness
@@ -132,13 +133,7 @@ class Pipeline:
         StateError
             The batch was read under another schema than the pipeline's.
         """
-        if batch.schema != self.schema:
-            raise StateError(
-                f"expected a batch under the schema of {len(self.schema.fields)} fields applied last, "
-                f"got one of {len(batch.schema.fields)} fields",
-                code="schema_mismatch",
-                hint="Apply the SchemaChange that stands before the batch",
-            )
+        require_schema(batch.schema, self.schema)
         self._provisional.keep(batch)
         parts: list[ScoredBatch] = []
         silences: list[tuple[list[Alert], list[Amendment]]] = []

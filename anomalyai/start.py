@@ -13,18 +13,18 @@ import msgspec
 
 from anomalyai import state as state_codec
 from anomalyai.budget import AlertBudget
-from anomalyai.errors import ModelError, StateError
+from anomalyai.errors import ModelError
 from anomalyai.growth import adds_columns
 from anomalyai.judged import JudgedRows
+from anomalyai.mismatch import require_columns, unfit
 from anomalyai.notice import Notices
 from anomalyai.opinion import Opinions
-from anomalyai.provisional import MAX_RECORDS
 from anomalyai.quarantine import Quarantine
 from anomalyai.schema import FeedSchema
 from anomalyai.scorer import Scorer
 from anomalyai.watermark import Watermark
 
-__all__ = ["Start", "read_start", "require_columns", "require_young", "unfit"]
+__all__ = ["Start", "read_start"]
 
 
 class Start(NamedTuple):
@@ -70,28 +70,6 @@ def _forget_records(scorer: Scorer) -> None:
     scorer.flow.leap()
 
 
-def require_young(model_id: str, seen: int, schema: FeedSchema) -> None:
-    """Check that a feed has no settled records of its own; raises `ModelError`."""
-    if schema.settled and seen >= MAX_RECORDS:
-        raise ModelError(
-            f"model {model_id!r} can only start a feed of fewer than {MAX_RECORDS} records, this one has {seen}",
-            code="model_columns",
-            hint="Train a model on this feed's own records",
-        )
-
-
-def require_columns(model_id: str, columns: Sequence[str], known: Sequence[str]) -> None:
-    """Check that a model reads the columns that there are; raises `ModelError`."""
-    if tuple(columns) != tuple(known):
-        missing = [name for name in columns if name not in known]
-        raise ModelError(
-            f"model {model_id!r} reads {len(columns)} columns and the feed has {len(known)}; "
-            f"not in the feed: {', '.join(missing[:5]) or 'none'}",
-            code="model_columns",
-            hint="train a model on this feed's own records",
-        )
-
-
 def _fields_differ(model_id: str, trained: FeedSchema, schema: FeedSchema) -> ModelError:
     scored: set[Any] = {*trained.numbers, *trained.categories, *trained.entities, trained.time}
     lacking = [
@@ -105,13 +83,4 @@ def _fields_differ(model_id: str, trained: FeedSchema, schema: FeedSchema) -> Mo
         f"{', '.join(lacking[:5]) or 'positions'}",
         code="model_columns",
         hint="Declare the feed's schema as the model's, or train on this feed's own records",
-    )
-
-
-def unfit(kind: str, error: Exception) -> StateError:
-    """Return the error of a state that contradicts itself."""
-    return StateError(
-        f"expected the whole state of a {kind}, found one that does not fit: {error!r}",
-        code="state_unreadable",
-        hint="The state is damaged: restore an older one",
     )

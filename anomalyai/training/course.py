@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -102,6 +102,17 @@ def train_records(
             tell("describing", DESCRIBED * min(records / total, 1.0) if total else 0.0)
         else:
             _apply(pipeline, sample, item)
+    return _fitted(pipeline, sample, options, parameters, tell)
+
+
+def _fitted(
+    pipeline: Pipeline,
+    sample: RowSample,
+    options: TrainingOptions,
+    parameters: dict[str, Any],
+    tell: Progress,
+) -> Course:
+    """Measure and fit, once all records are gathered."""
     _require_label(options, pipeline.schema)
     options = _without_label(options, pipeline.schema, sample)
     clean = usable(sample, np.flatnonzero(sample.clean), options)
@@ -122,7 +133,7 @@ def train_records(
         preprocessing=msgspec.to_builtins(options.preprocessing),
         seed=options.seed,
         fingerprint=_fingerprint(model.columns, sample.rows, used),
-        rows=records,
+        rows=sample.seen,
         rows_used=len(used),
         sampled=len(used) < len(clean) or not sample.is_whole,
         first_time_s=sample.first_time_s if known[0] else None,
