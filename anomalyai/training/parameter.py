@@ -83,7 +83,8 @@ def checked(algorithm: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def detector_of(algorithm: str, parameters: Mapping[str, Any], seed: int) -> Detector:
     """Return an untrained detector; raises as `checked` does."""
-    return DETECTORS[algorithm](**checked(algorithm, parameters), **{_OWN: seed % 2**32})
+    values = checked(algorithm, parameters)
+    return DETECTORS[algorithm](**values, **{_OWN: seed % 2**32})
 
 
 def _help_of(docstring: str) -> dict[str, str]:
