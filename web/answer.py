@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 HTTP_CODES = {
     400: "bad_request",
@@ -24,6 +27,21 @@ HTTP_CODES = {
 """The `code` of an error that has only an HTTP status to tell it by."""
 
 
+class Error(msgspec.Struct, frozen=True):
+    """What went wrong: what was expected, what came, what to do."""
+
+    code: Annotated[str, Meta(description="A stable word for programs.")]
+    message: Annotated[str, Meta(description="What was expected and what came.")]
+    field: Annotated[str | None, Meta(description="The field, parameter or header at fault.")]
+    hint: Annotated[str | None, Meta(description="What to do.")]
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The one error body."""
+
+    error: Error
+
+
 def error_body(code: str, message: str, field: str | None = None, hint: str | None = None) -> bytes:
     """Encode the one error body."""
-    return msgspec.json.encode({"error": {"code": code, "message": message, "field": field, "hint": hint}})
+    return msgspec.json.encode(ErrorBody(Error(code, message, field, hint)))

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from web import errors, feeds, ingest, live, models, page, predict, security, sockets, standing, verdict
+from web import (
+    document,
+    errors,
+    feeds,
+    ingest,
+    live,
+    models,
+    page,
+    predict,
+    security,
+    sockets,
+    standing,
+    verdict,
+)
 from web.metrics import Metrics
 from web.place import Places
 from web.site import EXTENSION, Site
@@ -38,7 +51,7 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
         app, settings.server.allowed_hosts, settings.server.allowed_origins, loose_styles=not page.has_uplot()
     )
     sockets.init_app(app, site)
-    for blueprint in (feeds, ingest, live, models, predict, standing, verdict):
+    for blueprint in (document, feeds, ingest, live, models, predict, standing, verdict):
         app.register_blueprint(blueprint.blueprint)
     page.init_app(app)
     app.wsgi_app = WebSocketMiddleware(  # type: ignore[method-assign]

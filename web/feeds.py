@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Meta
 
-from anomalyai.errors import UnreadableBody, UnsupportedMedia, shorten
+from anomalyai.alert import Alert
+from anomalyai.errors import SchemaConflict, SchemaError, UnreadableBody, UnsupportedMedia, shorten
 from anomalyai.media import JSON, SNIFFED
 from anomalyai.schema import FeedSchema
+from stream.dedup import Ack
+from stream.errors import (
+    BatchConflict,
+    FeedName,
+    LogDamaged,
+    LogFailure,
+    Overloaded,
+    RecordGone,
+    UnknownAlert,
+    UnknownEvent,
+    UnknownFeed,
+)
 from web.body import read_body
+from web.contract.declaration import Declaration
+from web.contract.event import Event
+from web.contract.feed import FeedList, FeedState
+from web.contract.operation import Refused, operation
+from web.contract.record import RECORDS
 from web.errors import json_response
 from web.query import NoQuery, read_query
 from web.refusal import RequestError
@@ -36,7 +54,31 @@ class AlertsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
+class EventsHeaders(msgspec.Struct, frozen=True, rename={"idempotency_key": "Idempotency-Key"}):
+    """Headers of events."""
+
+    idempotency_key: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=200,
+                description="A repeat gets the first answer; not together with producer and batch.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class AlertList(msgspec.Struct, frozen=True):
+    """Alerts, ascending by seq; `next` is what to pass as `after` for more, null where there are none."""
+
+    alerts: list[Alert]
+    next: int | None
+
+
 @blueprint.get("/feeds")
+@operation(query=NoQuery, answers={200: FeedList})
 def list_feeds() -> Response:
     """List the feeds with their figures."""
     read_query(NoQuery)
@@ -44,6 +86,7 @@ def list_feeds() -> Response:
 
 
 @blueprint.get("/feeds/<feed>")
+@operation(query=NoQuery, answers={200: FeedState}, raises=(UnknownFeed,))
 def get_feed(feed: str) -> Response:
     """Answer one feed's schema and figures."""
     read_query(NoQuery)
@@ -51,6 +94,12 @@ def get_feed(feed: str) -> Response:
 
 
 @blueprint.put("/feeds/<feed>")
+@operation(
+    query=NoQuery,
+    body={JSON: Declaration, TOML[0]: str},
+    answers={200: FeedState, 201: FeedState},
+    raises=(FeedName, SchemaError, SchemaConflict, LogFailure),
+)
 def put_feed(feed: str) -> Response:
     """Declare a feed's schema, as TOML or JSON of the same shape: 201 if that changed it, 200 if equal."""
     read_query(NoQuery)
@@ -59,6 +108,19 @@ def put_feed(feed: str) -> Response:
 
 
 @blueprint.post("/feeds/<feed>/events")
+@operation(
+    query=PostQuery,
+    headers=EventsHeaders,
+    body=RECORDS,
+    answers={202: Ack, 422: Ack},
+    raises=(
+        FeedName,
+        BatchConflict,
+        Overloaded,
+        LogFailure,
+        Refused(400, "bad_idempotency_key", "The key is too long, or comes with producer and batch."),
+    ),
+)
 def post_events(feed: str) -> Response:
     """Take records; answered once they are durable. 422 when there were records and none was acceptable."""
     query = read_query(PostQuery)
@@ -83,25 +145,19 @@ def post_events(feed: str) -> Response:
         producer=query.producer,
         batch=query.batch,
     )
-    answer: dict[str, Any] = {
-        "accepted": ack.accepted,
-        "rejected": ack.rejected,
-        "shed": ack.shed,
-        "first_seq": ack.first_seq,
-        "last_seq": ack.last_seq,
-    }
-    return json_response(answer, 422 if ack.rejected and not ack.accepted and not ack.shed else 202)
+    return json_response(ack, 422 if ack.rejected and not ack.accepted and not ack.shed else 202)
 
 
 @blueprint.get("/feeds/<feed>/alerts")
+@operation(query=AlertsQuery, answers={200: AlertList}, raises=(UnknownFeed,))
 def list_alerts(feed: str) -> Response:
     """List alerts by seq, ascending; `next` is what to pass as `after` for more, or null."""
     query = read_query(AlertsQuery)
-    alerts, following = current_site().runtime.alerts(feed, query.after, query.limit)
-    return json_response({"alerts": alerts, "next": following})
+    return json_response(AlertList(*current_site().runtime.alerts(feed, query.after, query.limit)))
 
 
 @blueprint.get("/alerts/<alert_id>")
+@operation(query=NoQuery, answers={200: Alert}, raises=(UnknownAlert,))
 def get_alert(alert_id: str) -> Response:
     """Answer one alert."""
     read_query(NoQuery)
@@ -109,6 +165,17 @@ def get_alert(alert_id: str) -> Response:
 
 
 @blueprint.get("/feeds/<feed>/events/<seq>")
+@operation(
+    query=NoQuery,
+    answers={200: Event},
+    raises=(
+        UnknownFeed,
+        UnknownEvent,
+        RecordGone,
+        LogDamaged,
+        Refused(400, "bad_seq", "It is no whole number from 1."),
+    ),
+)
 def get_event(feed: str, seq: str) -> Response:
     """Answer one record with its score and the reasons, or why there are none."""
     read_query(NoQuery)

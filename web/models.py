@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -9,6 +10,10 @@ from flask import Blueprint, Response
 from msgspec import Meta
 
 from anomalyai.errors import ModelError
+from anomalyai.manifest import Manifest
+from anomalyai.model_store import RefusedModel
+from stream.errors import UnknownFeed
+from web.contract.operation import Refused, operation
 from web.errors import json_response
 from web.query import NoQuery, read_query
 from web.refusal import RequestError
@@ -25,17 +30,30 @@ class ModelsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feed: Annotated[str, Meta(min_length=1)] | None = None
 
 
+class ModelList(msgspec.Struct, frozen=True):
+    """Models, by id, and those that are refused."""
+
+    models: Sequence[Manifest]
+    refused: Sequence[RefusedModel]
+
+
 @blueprint.get("/models")
+@operation(query=ModelsQuery, answers={200: ModelList}, raises=(UnknownFeed,))
 def list_models() -> Response:
     """List the models by id, of one feed where it is given, which has to exist; and those refused."""
     feed = read_query(ModelsQuery).feed
     runtime = current_site().runtime
     if feed is not None:
         runtime.feed(feed)
-    return json_response({"models": runtime.models.list(feed), "refused": runtime.models.refused()})
+    return json_response(ModelList(runtime.models.list(feed), runtime.models.refused()))
 
 
 @blueprint.get("/models/<model_id>")
+@operation(
+    query=NoQuery,
+    answers={200: Manifest},
+    raises=(Refused(404, "unknown_model", "There is no such model."), ModelError),
+)
 def get_model(model_id: str) -> Response:
     """Answer one model's manifest."""
     read_query(NoQuery)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, render_template, request, send_file, send_from_directory
 
+from web.contract.operation import operation
+
 STATIC = Path(__file__).parent / "static"
 UPLOT = STATIC / "vendor" / "uplot" / "uPlot.iife.min.js"
 PLOTLY_PATH = "vendor/plotly.min.js"
@@ -26,6 +28,7 @@ blueprint = Blueprint("page", __name__)
 
 
 @blueprint.get("/")
+@operation(answers={200: {"text/html": str}})
 def index() -> Response:
     """Answer the page."""
     html = LINK.sub(_with_version, render_template("index.html", uplot=has_uplot()))
@@ -35,6 +38,7 @@ def index() -> Response:
 
 
 @blueprint.get("/static/<path:name>")
+@operation(answers={200: {"*/*": str}, 304: None})
 def static_file(name: str) -> Response:
     """Answer a static file, with the cache header its address deserves."""
     if name == PLOTLY_PATH:

@@ -11,7 +11,13 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Meta
 
+from anomalyai.media import CSV, JSON
+from anomalyai.predict import Prediction
+from anomalyai.records import Rejection
+from stream.errors import NoModel, UnknownFeed
 from web.body import read_body
+from web.contract.operation import Refused, operation
+from web.contract.record import RECORDS, Csv
 from web.errors import json_response
 from web.query import read_query
 from web.refusal import RequestError
@@ -29,7 +35,21 @@ class PredictQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Annotated[str, Meta(min_length=1)] | None = None
 
 
+class PredictAnswer(msgspec.Struct, frozen=True):
+    """Predictions in the order of the records, and what could not be read as one."""
+
+    model: str
+    predictions: list[Prediction]
+    rejected: list[Rejection]
+
+
 @blueprint.post("/predict")
+@operation(
+    query=PredictQuery,
+    body=RECORDS,
+    answers={200: {JSON: PredictAnswer, CSV: Csv}},
+    raises=(UnknownFeed, NoModel, Refused(409, "other_model", "The feed's model is another one.")),
+)
 def predict() -> Response:
     """Score the records of the body; CSV where the client asks for it, JSON otherwise."""
     query = read_query(PredictQuery)

@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 from flask import request
 
+from web.contract.operation import require_stated
 from web.refusal import RequestError
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -24,6 +25,7 @@ def read_query(kind: type[T]) -> T:
     RequestError
         400, naming the parameter that is unknown, missing, given twice, of the wrong type or out of range.
     """
+    require_stated(kind, "query")
     values: dict[str, str] = {}
     for name, given in request.args.lists():
         if len(given) > 1:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
+import msgspec
 from flask import Blueprint, Flask, Response, g, request
 
+from web.contract.operation import operation
 from web.errors import json_response
 from web.metrics import CONTENT_TYPE, method_label
 from web.query import NoQuery, read_query
@@ -14,14 +17,29 @@ from web.site import Site, current_site
 blueprint = Blueprint("standing", __name__)
 
 
+class Health(msgspec.Struct, frozen=True):
+    """The process lives."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether records are taken, and if not, why."""
+
+    ready: bool
+    causes: list[str]
+
+
 @blueprint.get("/healthz")
+@operation(query=NoQuery, answers={200: Health})
 def healthz() -> Response:
     """Answer that the process lives and serves."""
     read_query(NoQuery)
-    return json_response({"status": "ok"})
+    return json_response(Health())
 
 
 @blueprint.get("/readyz")
+@operation(query=NoQuery, answers={200: Readiness, 503: Readiness})
 def readyz() -> Response:
     """Answer whether records are taken, and if not, why: 200 or 503, with the causes."""
     read_query(NoQuery)
@@ -30,13 +48,14 @@ def readyz() -> Response:
     if site.stop.is_set():
         causes.append("the server is stopping")
     ready = site.runtime.ready and not causes
-    response = json_response({"ready": ready, "causes": causes}, 200 if ready else 503)
+    response = json_response(Readiness(ready, causes), 200 if ready else 503)
     if not ready:
         response.headers["Retry-After"] = "1"
     return response
 
 
 @blueprint.get("/metrics")
+@operation(answers={200: {"text/plain": str}})
 def metrics() -> Response:
     """Answer the figures in Prometheus's text format."""
     return Response(current_site().metrics.render(), content_type=CONTENT_TYPE)

@@ -10,11 +10,15 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Meta
 
+from anomalyai.alert import Alert
 from anomalyai.errors import TooLarge, UnreadableBody
 from anomalyai.media import CSV, JSON, SNIFFED, media_of
 from anomalyai.records import Rejection
+from stream.errors import LogFailure, UnknownAlert, UnknownFeed
 from stream.judgement import MAX_NOTE_CHARS, Label
 from web.body import read_body
+from web.contract.operation import operation, require_stated
+from web.contract.record import Csv
 from web.errors import json_response
 from web.query import NoQuery, read_query
 from web.site import current_site
@@ -36,12 +40,6 @@ class VerdictBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)] | None = None
 
 
-class LabelsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of labels as JSON; each is looked at by itself."""
-
-    labels: list[msgspec.Raw]
-
-
 class LabelItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One label: exactly one of `seq` and `id` is given."""
 
@@ -50,27 +48,60 @@ class LabelItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str | int | None = None
 
 
+class LabelsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of labels as JSON."""
+
+    labels: Annotated[list[LabelItem], Meta(max_length=MAX_LABELS)]
+
+
+class RawLabels(LabelsBody, frozen=True, forbid_unknown_fields=True):
+    """The body as it is read, so that each label is looked at by itself."""
+
+    labels: list[msgspec.Raw]  # type: ignore[assignment]
+
+
+class JudgedAlert(Alert, frozen=True, kw_only=True):
+    """The alert after its verdict; `reranked` other open alerts were ranked anew."""
+
+    reranked: int
+
+
+class LabelsAnswer(msgspec.Struct, frozen=True):
+    """How many labels were taken, and which not and why."""
+
+    accepted: int
+    rejected: list[Rejection]
+
+
 @blueprint.post("/alerts/<alert_id>/verdict")
+@operation(query=NoQuery, body=VerdictBody, answers={200: JudgedAlert}, raises=(UnknownAlert, LogFailure))
 def post_verdict(alert_id: str) -> Response:
     """Take a verdict on an alert; answered with the alert as it is after it."""
     read_query(NoQuery)
     body = _read(VerdictBody, read_body())
     alert, reranked = current_site().runtime.judgements.judge(alert_id, body.verdict, body.note)
-    return json_response({**msgspec.to_builtins(alert), "reranked": reranked})
+    return json_response(JudgedAlert(**msgspec.structs.asdict(alert), reranked=reranked))
 
 
 @blueprint.post("/feeds/<feed>/labels")
+@operation(
+    query=NoQuery,
+    body={JSON: LabelsBody, CSV: Csv},
+    answers={202: LabelsAnswer},
+    raises=(UnknownFeed, LogFailure),
+)
 def post_labels(feed: str) -> Response:
     """Take labels as JSON or CSV; answered once they are durable, with what was not taken and why."""
     read_query(NoQuery)
     labels, refused = _labels(read_body())
     accepted, rejected = current_site().runtime.judgements.label(feed, labels)
     rejected = sorted([*refused, *rejected], key=lambda rejection: rejection.index)
-    return json_response({"accepted": accepted, "rejected": rejected}, 202)
+    return json_response(LabelsAnswer(accepted, rejected), 202)
 
 
 def _read(kind: type[T], body: bytes) -> T:
     """Decode a JSON body to a struct, refusing unknown keys by name."""
+    require_stated(kind, "body")
     if request.mimetype not in SNIFFED:
         media_of(request.content_type, body)
     try:
@@ -90,7 +121,7 @@ def _labels(body: bytes) -> tuple[list[Label], list[Rejection]]:
         media = JSON if body.lstrip()[:1] == b"{" else CSV
     else:
         media = media_of(request.content_type, body)
-    items = _from_csv(body) if media == CSV else [bytes(raw) for raw in _read(LabelsBody, body).labels]
+    items = _from_csv(body) if media == CSV else [bytes(raw) for raw in _read(RawLabels, body).labels]
     if len(items) > MAX_LABELS:
         raise TooLarge(f"expected at most {MAX_LABELS} labels, got {len(items)}", hint="send them in parts")
     labels: list[Label] = []
