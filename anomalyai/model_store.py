@@ -16,18 +16,16 @@ import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import joblib
 import msgspec
 import numpy as np
 
-from anomalyai.detectors.isolation_forest import IsolationForestModel
-from anomalyai.detectors.registry import DETECTORS
 from anomalyai.errors import ModelError, shorten
 from anomalyai.manifest import Manifest, TrainingFacts
 from anomalyai.model_file import read_file, write_file
 from anomalyai.training import ALGORITHMS, TrainedModel
+from anomalyai.training.artefact import packed, unpacked
 
 MAX_MANIFEST_BYTES = 8 << 20
 MAX_FILE_BYTES = 2 << 30
@@ -75,7 +73,7 @@ class ModelStore:
         itself, `created_s` epoch seconds.
         """
         buffer = io.BytesIO()
-        joblib.dump(_artefact(model.detector), buffer, compress=3)
+        joblib.dump(packed(model), buffer, compress=3)
         data = buffer.getvalue()
         sha256 = hashlib.sha256(data).hexdigest()
         start_sha256 = None if start is None else hashlib.sha256(start).hexdigest()
@@ -168,8 +166,8 @@ class ModelStore:
                     hint="train it again with this version",
                 )
         data = self._checked_file(model_id, "joblib", "artefact", manifest.sha256)
-        detector = _detector(manifest.algorithm, joblib.load(io.BytesIO(data)))
-        return TrainedModel(detector, manifest.columns, manifest.last_seq)
+        kept = joblib.load(io.BytesIO(data))
+        return unpacked(manifest.algorithm, kept, manifest.columns, manifest.last_seq)
 
     def start(self, model_id: str) -> bytes | None:
         """Return the state that a model's training data left, None where none was kept.
@@ -244,25 +242,6 @@ class ModelStore:
 def _signature(manifest: Manifest, secret: bytes) -> str:
     unsigned = msgspec.structs.replace(manifest, hmac=None)
     return hmac.new(secret, msgspec.json.encode(unsigned, order="sorted"), hashlib.sha256).hexdigest()
-
-
-def _artefact(detector: Any) -> Any:
-    """Return what is kept of a trained detector: scikit-learn's estimator, and what is ours beside it."""
-    if isinstance(detector, IsolationForestModel):
-        return detector.estimator
-    return {"estimator": detector.estimator, "state": detector.dumps()}
-
-
-def _detector(algorithm: str, artefact: Any) -> Any:
-    if algorithm == IsolationForestModel.kind:
-        return IsolationForestModel.from_estimator(artefact)
-    if not isinstance(artefact, dict):
-        raise ModelError(
-            f"the artefact of a {algorithm} holds a {type(artefact).__name__}", code="model_altered"
-        )
-    detector: Any = DETECTORS[algorithm].loads(artefact["state"])
-    detector.estimator = artefact["estimator"]
-    return detector
 
 
 def _libraries() -> dict[str, str]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "simulate": "Make a labelled event stream and send it, or write it to a file.",
     "sample": "Write a labelled sample file.",
     "replay": "Send the records of a file to a server.",
+    "train": "Train a model on the records of a file.",
     "score": "Score the records of a file.",
     "backtest": "Measure detection on a labelled file.",
     "repair": "Save what can be read of a damaged database.",

@@ -8,6 +8,7 @@ tight one.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,12 @@ SCALE_FLOOR = 0.1
 
 SMALLEST_SCALE = 1e-3
 """Nor below this, in spreads of a column: rows may all be alike."""
+
+STARTS, MANY_ROWS = 3, 100_000
+"""Starts of which the best one is kept; of more rows than this there is one start alone."""
+
+LOOKED_AT = 10_000
+"""Rows that are compared with one another at once."""
 
 Rows = NDArray[np.float64]
 
@@ -62,9 +69,14 @@ class KMeans(StandardisedDetector):
 
     def _train(self, rows: Rows) -> None:
         from sklearn.cluster import KMeans as Estimator
+        from sklearn.exceptions import ConvergenceWarning
 
-        clusters = min(self.n_clusters, len(np.unique(rows, axis=0)))
-        self.estimator = Estimator(n_clusters=clusters, n_init=3, random_state=self.seed).fit(rows)
+        clusters = _different(rows, self.n_clusters)
+        starts = STARTS if len(rows) <= MANY_ROWS else 1
+        with warnings.catch_warnings():
+            # rows that differ in their last digits only make fewer clusters: empty ones are left out below
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.estimator = Estimator(n_clusters=clusters, n_init=starts, random_state=self.seed).fit(rows)
         centres = np.array(self.estimator.cluster_centers_, dtype=np.float64, order="C")
         index, distance = _nearest(rows, np.ascontiguousarray(centres.T))
         sizes = np.bincount(index, minlength=clusters)
@@ -89,6 +101,16 @@ class KMeans(StandardisedDetector):
         self._scales = stored_array(fields, "scales", len(self._centres))
         if not len(self._centres) or not (self._scales > 0.0).all():
             raise ValueError("expected clusters with positive scales")
+
+
+def _different(rows: Rows, most: int) -> int:
+    """Return how many different rows there are, up to `most`; looks no further than it needs to."""
+    found = rows[:0]
+    for start in range(0, len(rows), LOOKED_AT):
+        found = np.unique(np.concatenate([found, rows[start : start + LOOKED_AT]]), axis=0)[:most]
+        if len(found) == most:
+            break
+    return len(found)
 
 
 def _nearest(rows: Rows, columns: Rows) -> tuple[NDArray[np.int64], Rows]:

@@ -113,10 +113,11 @@ def _fitted(
     tell: Progress,
 ) -> Course:
     """Measure and fit, once all records are gathered."""
+    clean = np.flatnonzero(sample.clean)
+    _require(sample, clean)
     _require_label(options, pipeline.schema)
     options = _without_label(options, pipeline.schema, sample)
-    clean = usable(sample, np.flatnonzero(sample.clean), options)
-    _require(sample, clean)
+    clean = usable(sample, clean, options)
 
     def measuring(share: float) -> None:
         tell("measuring", DESCRIBED + (MEASURED - DESCRIBED) * share)
@@ -198,12 +199,17 @@ def _apply(pipeline: Pipeline, sample: RowSample, entry: ControlEntry) -> None:
 
 
 def _require_label(options: TrainingOptions, schema: FeedSchema) -> None:
-    if options.label is None or options.label == schema.label or options.label in schema.numbers:
+    if options.label is None:
         return
     field = schema.by_name.get(options.label)
+    if field is None or field.type is JsonType.UNKNOWN:
+        found = "which no record has"
+    elif field.kind not in (Kind.LABEL, Kind.NUMBER):
+        found = f"which is a {field.kind}"
+    else:
+        return
     raise ParameterError(
-        f"expected label as a field of 0 and 1, got {shorten(options.label)}, which "
-        + (f"is a {field.kind}" if field is not None else "no record has"),
+        f"expected label as a field of 0 and 1, got {shorten(options.label)}, {found}",
         field="label",
         hint="Declare it as the feed's label, or name another field",
     )
