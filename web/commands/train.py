@@ -59,6 +59,37 @@ def command(
     the last fifth by time, by a model of the rest, beside chance and the most extreme value. The model
     scores nothing until it is promoted.
     """
+    toml = feed_toml.read_text(encoding="utf-8-sig") if feed_toml else None
+    feed = _feed(name, file, toml)
+    asked = {
+        "algorithm": algorithm,
+        "parameters": dict(_parameters(given)),
+        "preprocessing": preprocessing | {"features": features.split(",") if features else None},
+        "label": label,
+        "seed": seed,
+    }
+    made = _train(file, feed, toml, asked, data)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(made).decode())
+        return
+    for line in _told(made):
+        click.echo(line)
+
+
+def _feed(name: str | None, file: Path, toml: str | None) -> str:
+    from simulators.replay import feed_name
+    from stream.feeds import NAME
+
+    feed = name or feed_name(file, toml)
+    if not NAME.fullmatch(feed):
+        raise click.BadParameter(f"expected a name of a-z, 0-9, - and _, got {feed!r}", param_hint="--name")
+    return feed
+
+
+def _train(file: Path, feed: str, toml: str | None, asked: Mapping[str, Any], data: Path) -> dict[str, Any]:
+    """Train, keep the model, and return what was made of what."""
     import time
 
     import msgspec
@@ -67,37 +98,19 @@ def command(
     from anomalyai.schema import FeedSchema
     from anomalyai.training import TrainingOptions
     from anomalyai.training.course import train_file
-    from simulators.replay import feed_name
-    from stream.feeds import NAME
     from stream.secret import instance_secret
     from web.progress import Bar
 
-    toml = feed_toml.read_text(encoding="utf-8-sig") if feed_toml else None
-    schema = FeedSchema.from_toml(toml) if toml is not None else None
-    feed = name or feed_name(file, toml)
-    if not NAME.fullmatch(feed):
-        raise click.BadParameter(f"expected a name of a-z, 0-9, - and _, got {feed!r}", param_hint="--name")
-    options = msgspec.convert(
-        {
-            "algorithm": algorithm,
-            "parameters": dict(_parameters(given)),
-            "preprocessing": preprocessing | {"features": features.split(",") if features else None},
-            "label": label,
-            "seed": seed,
-        },
-        TrainingOptions,
-    )
     started = time.perf_counter()
     with Bar("training") as bar:
         course = train_file(
             file,
-            options,
+            msgspec.convert(asked, TrainingOptions),
             feed=feed,
-            schema=schema,
+            schema=FeedSchema.from_toml(toml) if toml is not None else None,
             progress=lambda stage, fraction: bar.update(int(fraction * STEPS), STEPS),
         )
-    store = ModelStore(data / "models", instance_secret(data))
-    manifest = store.save(
+    manifest = ModelStore(data / "models", instance_secret(data)).save(
         feed,
         course.model,
         facts=course.facts,
@@ -108,12 +121,7 @@ def command(
     if course.rejections:
         first = course.rejections[0]
         click.echo(f"rejected {course.rejected} rows, first: row {first.index + 1}: {first.error}", err=True)
-    made = _made(manifest.id, feed, algorithm, course) | {"seconds": time.perf_counter() - started}
-    if as_json:
-        click.echo(msgspec.json.encode(made).decode())
-        return
-    for line in _told(made):
-        click.echo(line)
+    return _made(manifest.id, feed, asked["algorithm"], course) | {"seconds": time.perf_counter() - started}
 
 
 def _parameters(given: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
