@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from anomalyai.scored import ScoredBatch
+from stream.message import CaughtUp, Points, Stats
 from stream.points import Point, PointRing, thin, thin_points, wire
 from stream.viewer import ViewerQueue
 
@@ -112,11 +113,11 @@ class Channel:
             self._flushed_s = monotonic_s
             return None
 
-    def stats(self, figures: dict[str, Any]) -> None:
+    def stats(self, figures: Stats) -> None:
         """Send the figures of this second."""
         with self._lock:
             if self._viewers:
-                self._send(msgspec.json.encode({"type": "stats", **figures}))
+                self._send(msgspec.json.encode(figures))
 
     def subscribe(self, read_alerts: ReadAlerts, after: int | None) -> Subscription:
         """Return a subscription that replays what lies after `after` (nothing where None), then is live."""
@@ -187,7 +188,7 @@ class Subscription:
         messages = [b'{"type":"alert","alert":' + body + b"}" for _, body in alerts]
         if len(alerts) < REPLAY_ALERTS:
             self._caught_up = True
-            messages.append(msgspec.json.encode({"type": "caught_up", "seq": self._until}))
+            messages.append(msgspec.json.encode(CaughtUp(self._until)))
             messages += self._line
             self._line = []  # an idle viewer holds no memory of what it has seen
         else:
@@ -220,7 +221,7 @@ def _points(scored: ScoredBatch) -> list[Point]:
 
 
 def _points_message(points: Sequence[Point], threshold: float | None) -> bytes:
-    return msgspec.json.encode({"type": "points", "points": wire(points), "threshold": threshold})
+    return msgspec.json.encode(Points(wire(points), threshold))
 
 
 def _chunks(points: list[Point], size: int) -> list[list[Point]]:

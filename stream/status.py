@@ -16,6 +16,7 @@ from stream.feeds import Feeds
 from stream.hub import Hub
 from stream.lane import JUDGED, Lane
 from stream.loss import Losses
+from stream.message import Stats
 from stream.training import Training
 
 SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity", "late", "too_late", "future", "silences")
@@ -96,18 +97,19 @@ class Status:
             if channel.watched:
                 channel.stats(self.stats(feed, engine))
 
-    def stats(self, feed: str, engine: Engine) -> dict[str, Any]:
-        """Return the figures of a `stats` message; raises `UnknownFeed`."""
+    def stats(self, feed: str, engine: Engine) -> Stats:
+        """Return a feed's `stats` message; raises `UnknownFeed`."""
         admission = self._feeds.get(feed)
         lane = engine.lane(feed)
         pipeline = lane.status if lane is not None else UNSCORED
-        return {
+        shown: dict[str, Any] = {name: pipeline.get(name) for name in SHOWN}
+        return Stats(
             **self._figures(admission, engine),
-            "lag_records": self._lag_records(admission, engine),
-            "lag_s": self._lag_s(admission, engine),
-            **{name: pipeline.get(name) for name in SHOWN},
-            "dropped": self._hub.channel(feed).dropped,
-        }
+            lag_records=self._lag_records(admission, engine),
+            lag_s=self._lag_s(admission, engine),
+            **shown,
+            dropped=self._hub.channel(feed).dropped,
+        )
 
     def _figures(self, admission: FeedAdmission, engine: Engine) -> dict[str, Any]:
         lane = engine.lane(admission.feed)

@@ -12,6 +12,8 @@ from collections import deque
 
 import msgspec
 
+from stream.message import Gap
+
 MAX_MESSAGES = 256
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -70,7 +72,7 @@ class ViewerQueue:
             self._size_bytes -= len(item.message)
         if item.message:
             return item.message
-        return msgspec.json.encode({"type": "gap", "after": item.after, "until": item.until})
+        return msgspec.json.encode(Gap(item.after, item.until))
 
     def _append(self, item: _Item) -> None:
         self._items.append(item)

@@ -8,13 +8,17 @@ batch number it takes is the producer session's business; here are only the sock
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from flask import Blueprint
 from msgspec import Meta
 
+from anomalyai.media import JSON, NDJSON
 from stream.errors import LogFailure, NotReady, Superseded
+from stream.message import FrameAck, FrameError, Hello
+from web.contract.channel import channel
+from web.contract.record import NdJson, Record
 from web.query import read_query
 from web.site import current_site
 from web.sockets import INTERNAL, POLL_S, Socket, websocket
@@ -40,7 +44,36 @@ def open_session(feed: str) -> ProducerSession:
     return current_site().runtime.producer(feed, read_query(IngestQuery).producer)
 
 
+class RecordsFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A numbered batch of records."""
+
+    batch: Annotated[int, Meta(ge=1)]
+    records: list[Record]
+
+
+class ColumnsFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A numbered batch as columns of equal length, the fastest form."""
+
+    batch: Annotated[int, Meta(ge=1)]
+    columns: dict[str, list[Any]]
+
+
 @websocket(blueprint, "/feeds/<feed>/ingest", open_session)
+@channel(
+    query=IngestQuery,
+    receives={
+        "record": (JSON, Record),
+        "records": (JSON, list[Record]),
+        "lines": (NDJSON, NdJson),
+        "records_frame": (JSON, RecordsFrame),
+        "columns_frame": (JSON, ColumnsFrame),
+    },
+    sends=(Hello, FrameAck, FrameError),
+    closes={
+        TRY_AGAIN: "records are not taken now: try again",
+        SUPERSEDED: "another connection of this producer took over",
+    },
+)
 def ingest(socket: Socket, session: ProducerSession, feed: str) -> None:
     """Say hello, then answer each frame until the producer leaves, is superseded, or the server stops."""
     socket.send(msgspec.json.encode(session.hello()))

@@ -13,6 +13,8 @@ import msgspec
 from flask import Blueprint
 from msgspec import Meta
 
+from stream.message import AlertMessage, CaughtUp, Gap, Points, Stats
+from web.contract.channel import channel
 from web.query import read_query
 from web.site import current_site
 from web.sockets import POLL_S, Socket, websocket
@@ -35,6 +37,7 @@ def subscribe(feed: str) -> Subscription:
 
 
 @websocket(blueprint, "/feeds/<feed>/live", subscribe)
+@channel(query=LiveQuery, sends=(AlertMessage, CaughtUp, Points, Stats, Gap))
 def live(socket: Socket, subscription: Subscription, feed: str) -> None:
     """Pass on the subscription's messages until the viewer leaves or the server stops."""
     socket.ignore_input()

@@ -10,6 +10,7 @@ import numpy as np
 
 from anomalyai.scored import ScoredBatch
 from stream.hub import POINTS_A_MESSAGE, REPLAY_ALERTS, Hub, PublishedAlert, Subscription
+from stream.message import Stats
 from stream.viewer import ViewerQueue
 
 
@@ -238,5 +239,6 @@ def test_a_waiting_viewer_is_woken_and_a_closed_one_gets_nothing_more() -> None:
 def test_stats_reach_viewers_as_one_message() -> None:
     hub = Hub()
     subscription = hub.channel("f").subscribe(Store().read, after=None)
-    hub.channel("f").stats({"events_per_second": 5.0, "p99_ms": None})
-    assert drain(subscription)[1:] == [{"type": "stats", "events_per_second": 5.0, "p99_ms": None}]
+    figures = dict.fromkeys(Stats.__struct_fields__, 0) | {"events_per_second": 5.0, "p99_ms": None}
+    hub.channel("f").stats(Stats(**figures))
+    assert drain(subscription)[1:] == [{"type": "stats", **figures}]

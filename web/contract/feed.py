@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from anomalyai.alert import Maturity, Severity, Status
 from anomalyai.notice import Notice
 from anomalyai.schema import FeedSchema
+from stream.message import SilenceFigures
 
 
 class FieldCounts(msgspec.Struct, frozen=True):
@@ -37,16 +38,6 @@ class ModelInUse(msgspec.Struct, frozen=True):
         UNSET
     )
     error: str | UnsetType = UNSET
-
-
-class Silences(msgspec.Struct, frozen=True):
-    """Entities with a cadence, and their silences."""
-
-    watched: int
-    open: int
-    raised: int
-    resumed: int
-    withheld: int
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -116,7 +107,7 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     late: int | UnsetType = UNSET
     too_late: int | UnsetType = UNSET
     future: int | UnsetType = UNSET
-    silences: Silences | UnsetType = UNSET
+    silences: SilenceFigures | UnsetType = UNSET
     refused_model: str | None
     training: dict[str, Any] | None
     dead_letters: int

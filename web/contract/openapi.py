@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Flask
-from msgspec import Meta
 from werkzeug.routing import Rule
 
 from anomalyai.errors import TooLarge, UnreadableBody, UnsupportedMedia
 from anomalyai.media import JSON
 from stream.errors import DatabaseDamaged, NotReady
-from stream.feeds import NAME
 from web.answer import ErrorBody
 from web.contract.operation import Operation, Refused, operation_of
+from web.contract.path import PATH_TYPES, path_names, template
 from web.contract.schema import Schemas
 from web.errors import STATUS
 
 IMPLIED = frozenset({"HEAD", "OPTIONS"})
 """Methods that Flask adds to every route; HTTP says what they do."""
 
-PATH_TYPES: Mapping[str, Any] = {
-    "feed": Annotated[str, Meta(pattern=f"^{NAME.pattern}$", description="A feed's name.")],
-    "seq": Annotated[int, Meta(ge=1, lt=10**18, description="A record's number in its feed.")],
-    "alert_id": Annotated[str, Meta(min_length=1, description="An alert's `id`.")],
-    "model_id": Annotated[str, Meta(min_length=1, description="A model's `id`.")],
-    "job_id": Annotated[str, Meta(min_length=1, description="A job's `id`.")],
-    "name": Annotated[str, Meta(min_length=1, description="The file's path.")],
-}
+LAST = ("document", "page", "standing")
 ALWAYS = (
     Refused(403, "host_refused", "The `Host` header is not this machine's."),
     Refused(403, "origin_refused", "The page that asks is not ours."),
@@ -63,7 +56,7 @@ def openapi(app: Flask) -> dict[str, Any]:
             continue
         for method in sorted((rule.methods or set()) - IMPLIED):
             described = _described(rule, view.__doc__ or "", stated, schemas)
-            paths.setdefault(_path(rule), {})[method.lower()] = described
+            paths.setdefault(template(rule), {})[method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {
@@ -72,13 +65,24 @@ def openapi(app: Flask) -> dict[str, Any]:
             "description": "Feeds of events in, anomalies out. The sockets are described in /asyncapi.json.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "tags": _tags(app, paths),
         "paths": paths,
         "components": {"schemas": dict(sorted(schemas.named.items()))},
     }
 
 
-def _path(rule: Rule) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+def _tags(app: Flask, paths: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the groups of routes, those for people last, each with what its module says of itself."""
+    names = {one["tags"][0] for methods in paths.values() for one in methods.values()}
+    modules = {
+        rule.endpoint.partition(".")[0]: sys.modules[app.view_functions[rule.endpoint].__module__]
+        for rule in app.url_map.iter_rules()
+    }
+    ordered = sorted(names, key=lambda name: (name in LAST, name))
+    return [
+        {"name": name, "description": (modules[name].__doc__ or "").strip().partition("\n")[0]}
+        for name in ordered
+    ]
 
 
 def _described(rule: Rule, doc: str, stated: Operation, schemas: Schemas) -> dict[str, Any]:
@@ -101,7 +105,7 @@ def _described(rule: Rule, doc: str, stated: Operation, schemas: Schemas) -> dic
 
 
 def _path_parameters(rule: Rule, schemas: Schemas) -> Iterator[dict[str, Any]]:
-    for name in re.findall(r"<(?:\w+:)?(\w+)>", rule.rule):
+    for name in path_names(rule):
         yield _parameter("path", name, schemas.of(PATH_TYPES[name]), True)
 
 
@@ -114,10 +118,6 @@ def _parameters(stated: Operation, schemas: Schemas) -> Iterator[dict[str, Any]]
 
 
 def _parameter(place: str, name: str, schema: dict[str, Any], required: bool) -> dict[str, Any]:
-    """Return a parameter; one that may be left out is never sent as null."""
-    given = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
-    if len(given) == 1:
-        schema = {**{k: v for k, v in schema.items() if k not in ("anyOf", "default")}, **given[0]}
     described = {"name": name, "in": place, "required": required, "schema": schema}
     text = schema.pop("description", None)
     return {**described, "description": text} if text else described

@@ -77,7 +77,7 @@ def require_stated(kind: type[msgspec.Struct], part: str) -> None:
     """Fail where the request's view reads its `query` or `body` as a type that it does not state."""
     if not has_request_context() or request.endpoint is None:
         return
-    stated = operation_of(current_app.view_functions[request.endpoint])
+    stated = getattr(current_app.view_functions[request.endpoint], KEY, None)
     if stated is None:
         return
     known = (stated.query,) if part == "query" else stated.body_types

@@ -34,10 +34,19 @@ class Schemas:
         return schema
 
     def fields_of(self, kind: type[msgspec.Struct]) -> tuple[dict[str, dict[str, Any]], set[str]]:
-        """Return the schemas of a struct's fields by name, and the names of those that have to be given."""
+        """Return the schemas of a struct's fields as parameters, and the names of those that are required."""
         (_,), named = msgspec.json.schema_components((kind,), ref_template=REFERENCE)
         whole = named[kind.__name__]
-        return whole["properties"], set(whole.get("required", ()))
+        fields = {name: _without_null(schema) for name, schema in whole["properties"].items()}
+        return fields, set(whole.get("required", ()))
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter: one that may be left out is never sent as null."""
+    given = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(given) != 1:
+        return schema
+    return {**{k: v for k, v in schema.items() if k not in ("anyOf", "default")}, **given[0]}
 
 
 def _complete(component: dict[str, Any]) -> None:

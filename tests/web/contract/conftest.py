@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from stream.runtime import Runtime
+from stream.settings import load
 from tests.serving import ServerProcess
+from web.app import create_app
+from web.contract.path import template
 
 FEED = "payments"
 TRAINED_S = 90.0
@@ -51,3 +56,20 @@ def openapi(seeded: ServerProcess) -> dict[str, Any]:
     """Return the server's own document."""
     document: dict[str, Any] = json.loads(seeded.request("GET", "/openapi.json").body)
     return document
+
+
+@pytest.fixture(scope="package")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """Make an application on a runtime that was never started."""
+    settings = load(environ={}, overrides={"data": str(tmp_path_factory.mktemp("routes") / "data")})
+    runtime = Runtime.open(settings)
+    try:
+        return create_app(runtime, settings)
+    finally:
+        runtime.stop(5.0)
+
+
+@pytest.fixture(scope="package")
+def sockets(app: Flask) -> set[str]:
+    """Return the addresses of the sockets, as the documents write them."""
+    return {template(rule) for rule in app.url_map.iter_rules() if rule.websocket}

@@ -12,26 +12,13 @@ from flask import Flask
 from jsonschema import ValidationError
 from openapi_spec_validator import validate
 
-from stream.runtime import Runtime
-from stream.settings import load
 from tests.serving import ServerProcess
 from tests.web.contract.conftest import FEED, records
 from tests.web.contract.promise import require_answer
-from web.app import create_app
 from web.contract.openapi import IMPLIED
 from web.contract.operation import require_stated
+from web.contract.path import template
 from web.query import read_query
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """Make an application on a runtime that was never started."""
-    settings = load(environ={}, overrides={"data": str(tmp_path_factory.mktemp("routes") / "data")})
-    runtime = Runtime.open(settings)
-    try:
-        return create_app(runtime, settings)
-    finally:
-        runtime.stop(5.0)
 
 
 def test_the_document_is_valid(openapi: dict[str, Any]) -> None:
@@ -41,7 +28,7 @@ def test_the_document_is_valid(openapi: dict[str, Any]) -> None:
 
 def test_every_route_is_described_and_nothing_else(app: Flask, openapi: dict[str, Any]) -> None:
     served = {
-        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        (template(rule), method.lower())
         for rule in app.url_map.iter_rules()
         if not rule.websocket
         for method in (rule.methods or set()) - IMPLIED
