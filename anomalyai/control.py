@@ -30,11 +30,20 @@ class SchemaChange(msgspec.Struct, frozen=True, tag="schema"):
 
 
 class ModelSwap(msgspec.Struct, frozen=True, tag="model"):
-    """From here on the batch-trained model `model_id` scores the feed; `sha256` is its artefact's."""
+    """From here on the batch-trained model `model_id` scores the feed; `sha256` is its artefact's.
+
+    With `start_sha256`, its start state's, a feed that has no settled records of its own takes that over
+    first. `by` says who put the model in: "first" (the feed's first), "hand", "schedule" or "drift";
+    `rollback` that it takes the promotion before it back; `note` is theirs.
+    """
 
     model_id: str
     sha256: str
     algorithm: str
+    start_sha256: str | None = None
+    by: str = "first"
+    rollback: bool = False
+    note: str | None = None
 
 
 class ShadowChange(msgspec.Struct, frozen=True, tag="shadow"):

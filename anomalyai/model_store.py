@@ -12,10 +12,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
+import os
 import re
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import joblib
 import msgspec
@@ -125,8 +128,9 @@ class ModelStore:
         except FileNotFoundError as error:
             raise ModelError(f"there is no model {model_id!r}", code="model_missing") from error
         try:
-            manifest = msgspec.json.decode(data, type=Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            document = msgspec.json.decode(data, type=dict[str, Any])
+            manifest = msgspec.convert(document, Manifest)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ModelError(
                 f"the manifest of model {model_id!r} is unreadable: {error}",
                 code="model_altered",
@@ -138,7 +142,7 @@ class ModelStore:
                 code="model_altered",
                 hint=_TRAIN_AGAIN,
             )
-        self._check_signature(manifest)
+        self._check_signature(model_id, document)
         return manifest
 
     def load(self, model_id: str) -> TrainedModel:
@@ -166,8 +170,8 @@ class ModelStore:
                     hint="train it again with this version",
                 )
         data = self._checked_file(model_id, "joblib", "artefact", manifest.sha256)
-        kept = joblib.load(io.BytesIO(data))
-        return unpacked(manifest.algorithm, kept, manifest.columns, manifest.last_seq)
+        artefact = joblib.load(io.BytesIO(data))
+        return unpacked(manifest.algorithm, artefact, manifest.columns, manifest.last_seq)
 
     def start(self, model_id: str) -> bytes | None:
         """Return the state that a model's training data left, None where none was kept.
@@ -182,25 +186,56 @@ class ModelStore:
             return None
         return self._checked_file(model_id, "start", "start state", manifest.start_sha256)
 
+    def check(self, model_id: str) -> Manifest:
+        """Check a model's files without loading it; returns its manifest.
+
+        Raises as `load` and `start` do.
+        """
+        manifest = self.manifest(model_id)
+        self._checked_file(model_id, "joblib", "artefact", manifest.sha256)
+        self.start(model_id)
+        return manifest
+
     def list(self, feed: str | None = None) -> list[Manifest]:
         """Return the manifests of models that can be used, by id; of one feed where it is given."""
         manifests = [found for found in self._each() if isinstance(found, Manifest)]
         return [manifest for manifest in manifests if feed is None or manifest.feed == feed]
 
-    def refused(self) -> Sequence[RefusedModel]:
-        """Return the models whose manifest is refused, by id."""
-        return [found for found in self._each() if isinstance(found, RefusedModel)]
+    def refused(self, feed: str | None = None) -> Sequence[RefusedModel]:
+        """Return the models that a look at the folder shows to be of no use, by id; a feed's by their names.
+
+        Artefacts are not read for it, only looked for.
+        """
+        refused = [found for found in self._each() if isinstance(found, RefusedModel)]
+        return [found for found in refused if feed is None or _is_of(found.id, feed)]
 
     def _each(self) -> Iterator[Manifest | RefusedModel]:
         for path in sorted(self._folder.glob("*.json")):
             try:
-                yield self.manifest(path.stem)
+                manifest = self.manifest(path.stem)
+                self._look(manifest)
+                yield manifest
             except ModelError as error:
                 yield RefusedModel(path.stem[:120], str(error))
 
+    def _look(self, manifest: Manifest) -> None:
+        """Check that a model's files are there, and of the right kind and size."""
+        wanted: dict[str, int | None] = {"joblib": manifest.size_bytes}
+        if manifest.start_sha256 is not None:
+            wanted["start"] = None
+        for kind, size_bytes in wanted.items():
+            try:
+                found = os.lstat(self._path(manifest.id, kind))
+            except FileNotFoundError as error:
+                raise ModelError(
+                    f"{manifest.id}.{kind} is missing", code="model_incomplete", hint=_TRAIN_AGAIN
+                ) from error
+            if not stat.S_ISREG(found.st_mode) or size_bytes not in (None, found.st_size):
+                raise ModelError(f"{manifest.id}.{kind} was altered", code="model_altered", hint=_TRAIN_AGAIN)
+
     def _kept(self, model_id: str) -> Manifest | None:
         try:
-            return self.manifest(model_id)
+            return self.check(model_id)
         except ModelError:
             return None  # there is none, or none that may stay
 
@@ -212,7 +247,7 @@ class ModelStore:
             data = read_file(self._path(model_id, kind), MAX_FILE_BYTES)
         except FileNotFoundError as error:
             raise ModelError(
-                f"the {what} of model {model_id!r} is missing", code="model_missing", hint=_TRAIN_AGAIN
+                f"the {what} of model {model_id!r} is missing", code="model_incomplete", hint=_TRAIN_AGAIN
             ) from error
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ModelError(
@@ -223,25 +258,34 @@ class ModelStore:
         return data
 
     def _signed(self, manifest: Manifest) -> Manifest:
-        if self._secret is None:
-            return manifest
-        return msgspec.structs.replace(manifest, hmac=_signature(manifest, self._secret))
+        document = msgspec.json.decode(msgspec.json.encode(manifest), type=dict[str, Any])
+        if self._secret is not None:
+            document["hmac"] = _signature(document, self._secret)
+        return msgspec.convert(document, Manifest)
 
-    def _check_signature(self, manifest: Manifest) -> None:
+    def _check_signature(self, model_id: str, document: dict[str, Any]) -> None:
         if self._secret is None:
             return
-        if not hmac.compare_digest(manifest.hmac or "", _signature(manifest, self._secret)):
+        if not hmac.compare_digest(
+            str(document.get("hmac")).encode(), _signature(document, self._secret).encode()
+        ):
             raise ModelError(
-                f"the manifest of model {manifest.id!r} is not signed with this data directory's secret: "
+                f"the manifest of model {model_id!r} is not signed with this data directory's secret: "
                 "it was altered, or the model comes from elsewhere",
                 code="model_foreign",
                 hint=_TRAIN_AGAIN,
             )
 
 
-def _signature(manifest: Manifest, secret: bytes) -> str:
-    unsigned = msgspec.structs.replace(manifest, hmac=None)
-    return hmac.new(secret, msgspec.json.encode(unsigned, order="sorted"), hashlib.sha256).hexdigest()
+def _signature(document: Mapping[str, Any], secret: bytes) -> str:
+    """Return the HMAC of all that a manifest says, also of what only a later version knows."""
+    unsigned = {name: value for name, value in document.items() if name != "hmac"}
+    return hmac.new(secret, msgspec.json.encode(unsigned, order="deterministic"), hashlib.sha256).hexdigest()
+
+
+def _is_of(model_id: str, feed: str) -> bool:
+    """Whether a refused model's name says that it is a feed's."""
+    return re.fullmatch(rf"{re.escape(feed)}-({'|'.join(ALGORITHMS)})-[0-9a-f]{{12}}", model_id) is not None
 
 
 def _libraries() -> dict[str, str]:

@@ -27,7 +27,7 @@ from anomalyai.explanation import Explanation
 from anomalyai.frozen import Frozen, Mark, Section, thawed
 from anomalyai.growth import adds_columns, same_columns
 from anomalyai.mismatch import require_columns, require_schema, require_young, unfit
-from anomalyai.predict import Prediction, explain, predict
+from anomalyai.predict import Prediction, Trial, explain
 from anomalyai.provisional import ProvisionalRecords
 from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
@@ -110,6 +110,11 @@ class Pipeline:
         return self._scorer.seen
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the feature columns, which a trained model has to read."""
+        return self._scorer.column_names
+
+    @property
     def promised_rate(self) -> float:
         """The alert budget as a share of records, at the feed's present flow."""
         return self._scorer.rate
@@ -169,17 +174,16 @@ class Pipeline:
 
     def predict(self, batch: RecordBatch) -> list[Prediction]:
         """Score a batch as the pipeline stands, without learning it or keeping anything of it."""
-        return predict(self._scorer, batch)
+        return self.trial().predict(batch)
+
+    def trial(self) -> Trial:
+        """Begin to score batches one after another as `predict` would score them all as one."""
+        return Trial(self._scorer)
 
     def explain(self, batch: RecordBatch, index: int) -> Explanation:
-        """Say why record `index` of a batch would be flagged, or why not, as the pipeline stands.
+        """Say why record `index` of a batch would be flagged, or why not; nothing is learnt or kept.
 
-        Nothing is learnt or kept; the records before it in the batch count as having come.
-
-        Raises
-        ------
-        IndexError
-            The batch has no such record.
+        The records before it in the batch count as having come. Raises `IndexError` where there is no such.
         """
         return explain(self._scorer, batch, index)
 
@@ -255,13 +259,7 @@ class Pipeline:
         return None if self._scorer.shadow is None else self._scorer.shadow.model_id
 
     def shadow(self, model_id: str, model: TrainedModel) -> None:
-        """Let a candidate score beside the model from the next record on, without alerting.
-
-        Raises
-        ------
-        ModelError
-            The model was trained on other columns than the feed has.
-        """
+        """Let a candidate score beside the model, without alerting; raises as `swap` does."""
         require_columns(model_id, model.columns, self._scorer.column_names)
         self._scorer.begin_shadow(model_id, model)
 

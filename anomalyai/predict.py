@@ -17,7 +17,7 @@ from anomalyai.scorer import FIRST_ALERT_AFTER, Scorer
 Verdict = Literal["Anomaly detected", "Normal"]
 
 MAX_EXPLAINED = 1_000
-"""Anomalies of one call that get reasons; explaining costs far more than scoring."""
+"""Anomalies of one trial that get reasons; explaining costs far more than scoring."""
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -31,22 +31,50 @@ class Prediction(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
-def predict(scorer: Scorer, batch: RecordBatch) -> list[Prediction]:
-    """Score a batch without a trace.
+class Trial:
+    """Scores batches against a scorer as it stands, without a trace in it.
 
-    Counts and entity habits move on within the batch as they would live, in a copy that is thrown away.
+    Counts and entity habits move on from batch to batch as they would live, in a copy, so that how records
+    are cut into batches changes nothing.
     """
-    values, counts = _describe(scorer, batch)
-    score = scorer.rescore(values)
-    flagged = (score >= scorer.threshold) & (scorer.seen + np.arange(batch.n) >= FIRST_ALERT_AFTER)
-    why = scorer.why(batch, values, counts, score, np.flatnonzero(flagged)[:MAX_EXPLAINED])
-    predictions = []
-    for i in range(batch.n):
-        anomaly, rarity = bool(flagged[i]), float(score[i])
-        reasons = why[i].reasons if i in why else ()
-        verdict: Verdict = "Anomaly detected" if anomaly else "Normal"
-        predictions.append(Prediction(i, rarity, one_in(rarity), anomaly, verdict, reasons))
-    return predictions
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._watermark = copy.deepcopy(scorer.watermark)
+        self._features = copy.deepcopy(scorer.features)
+        self._seen = scorer.seen
+        self._explained = 0
+
+    def predict(self, batch: RecordBatch) -> list[Prediction]:
+        """Score the next records; `index` counts from 0 within the batch."""
+        values, counts = self._describe(batch)
+        score, flagged = self._decide(values)
+        places = np.flatnonzero(flagged)[: MAX_EXPLAINED - self._explained]
+        self._explained += len(places)
+        why = self._scorer.why(batch, values, counts, score, places)
+        return [
+            _prediction(i, float(score[i]), bool(flagged[i]), why[i].reasons if i in why else ())
+            for i in range(batch.n)
+        ]
+
+    def score(self, batch: RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Score the next records without reasons; returns scores and which are anomalies, both [n]."""
+        return self._decide(self._describe(batch)[0])
+
+    def _describe(self, batch: RecordBatch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        believed = self._watermark.observe(batch.time_s)
+        return self._features.describe_with_counts(batch, believed.time_s)
+
+    def _decide(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        score = self._scorer.rescore(values)
+        place = self._seen + np.arange(len(score))
+        self._seen += len(score)
+        return score, (score >= self._scorer.threshold) & (place >= FIRST_ALERT_AFTER)
+
+
+def _prediction(index: int, score: float, anomaly: bool, reasons: tuple[Reason, ...]) -> Prediction:
+    verdict: Verdict = "Anomaly detected" if anomaly else "Normal"
+    return Prediction(index, score, one_in(score), anomaly, verdict, reasons)
 
 
 def explain(scorer: Scorer, batch: RecordBatch, index: int) -> Explanation:

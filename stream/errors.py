@@ -17,6 +17,7 @@
         ├── UnknownEvent            no such record in the feed
         ├── NoModel                 the feed has no trained model yet
         ├── NoShadow                the model is not in the feed's shadow
+        ├── NoEarlierModel          the feed's promotions hold no model to go back to
         ├── BatchConflict           a batch number or key was used before for another body
         └── Superseded              another connection of the same producer took over
 
@@ -130,6 +131,12 @@ class NoShadow(StreamError):
     """The model does not score the feed beside its own."""
 
     code = "no_shadow"
+
+
+class NoEarlierModel(StreamError):
+    """The feed has no model before the one that scores it now."""
+
+    code = "no_earlier_model"
 
 
 class BatchConflict(StreamError):

@@ -52,6 +52,23 @@ class Models(Mapping[str, TrainedModel]):
                 self._kept.popitem(last=False)
         return model
 
+    def start(self, model_id: str, sha256: str) -> bytes:
+        """Return a model's start state, read anew each time.
+
+        Raises
+        ------
+        ModelError
+            It is missing, damaged, or not the one that `sha256` names.
+        """
+        start = self.store.start(model_id)
+        if start is None or self.store.manifest(model_id).start_sha256 != sha256:
+            raise ModelError(
+                f"model {model_id!r} has another start state than the log names, or none",
+                code="model_altered",
+                hint="restore the models folder from the same copy as the database",
+            )
+        return start
+
     def __getitem__(self, model_id: str) -> TrainedModel:
         try:
             return self.load(model_id)

@@ -17,6 +17,8 @@ from stream.admission import Body, Shared
 from stream.backlog import Backlog
 from stream.candidate.comparison import Comparisons
 from stream.candidate.shadow import Shadows
+from stream.champion.past import Past
+from stream.champion.promotion import Promotions
 from stream.checkpoint import Checkpoints
 from stream.clock import Clock, SystemClock
 from stream.database import Database, damaged
@@ -83,6 +85,9 @@ class Runtime:
         )
         self._engine = self._made_engine(clock)
         self._events = Events(self._reader, self._store, self._losses, self._engine)
+        self.promotions = Promotions(
+            self._feeds, self._models, self._engine, Past(self._database), self._require_ready
+        )
         self.shadows = Shadows(self._feeds, self._models, self._engine)
         self.comparisons = Comparisons(data, self._feeds, self._models, self._engine, clock)
         self.judgements = Judgements(

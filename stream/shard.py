@@ -24,7 +24,7 @@ from anomalyai.control import (
     ShadowChange,
     Verdict,
 )
-from anomalyai.errors import ModelError
+from anomalyai.errors import ModelError, StateError
 from anomalyai.pipeline import Pipeline
 from anomalyai.scored import ScoredBatch
 from stream.log import LogItem
@@ -121,14 +121,22 @@ class Shard:
             self.amendments = self.pipeline.apply(change)
         elif isinstance(change, ModelSwap):
             try:
-                self.pipeline.swap(change.model_id, self._models.load(change.model_id, change.sha256))
+                self._swap(change)
                 self.refused_model = None
-            except ModelError as error:
+            except (ModelError, StateError) as error:
                 # a swap that does not fit is passed over, here and in every replay
                 self.refused_model = f"{change.model_id}: {error.message}"
                 log.error("feed %s, entry %d: the model was not put in: %s", self.feed, item.entry, error)
         elif isinstance(change, ShadowChange):
             self._shadow(item, change)
+
+    def _swap(self, change: ModelSwap) -> None:
+        model = self._models.load(change.model_id, change.sha256)
+        if change.start_sha256 is None:
+            self.pipeline.swap(change.model_id, model)
+        else:
+            start = self._models.start(change.model_id, change.start_sha256)
+            self.pipeline.start_from(start, change.model_id, model)
 
     def _shadow(self, item: LogItem, change: ShadowChange) -> None:
         self.refused_shadow = None

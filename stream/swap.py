@@ -72,4 +72,4 @@ class Swaps:
 
 
 def _swap(manifest: Manifest) -> ModelSwap:
-    return ModelSwap(model_id=manifest.id, sha256=manifest.sha256, algorithm=manifest.algorithm)
+    return ModelSwap(manifest.id, manifest.sha256, manifest.algorithm, by=manifest.created_by)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import socket
 import time
 import zlib
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+import msgspec
 from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.wsgi import get_input_stream
 
-from anomalyai.errors import TooLarge, UnsupportedMedia
+from anomalyai.errors import TooLarge, UnreadableBody, UnsupportedMedia
+from anomalyai.media import SNIFFED, media_of
+from web.contract.operation import require_stated
 from web.refusal import RequestError
 from web.site import current_site
 
 STEP_BYTES = 1 << 20
 DRAIN_S, DRAIN_BYTES = 2.0, 256 << 20
 GZIP_WINDOW = 31
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class _Readable(Protocol):
@@ -54,6 +59,32 @@ def read_body() -> bytes:
             f"expected Content-Encoding gzip or none, got {encoding[:40]!r}", field="Content-Encoding"
         )
     return body
+
+
+def read_json(kind: type[T], body: bytes) -> T:
+    """Decode a JSON object to a struct, refusing unknown keys by name; an empty body is an empty object.
+
+    Raises
+    ------
+    UnreadableBody
+        It is no JSON or does not fit.
+    UnsupportedMedia
+        It is said to be something else.
+    """
+    require_stated(kind, "body")
+    if not body:
+        body = b"{}"
+    elif request.mimetype not in SNIFFED:
+        media_of(request.content_type, body)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$.")
+        unknown = text.partition("unknown field `")[2].rstrip("`") or text.partition("field `")[2].rstrip("`")
+        field = where.rstrip("`") or unknown or None
+        raise UnreadableBody(f"the body does not fit: {text}", code="bad_body", field=field) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnreadableBody(f"expected a JSON object: {error}") from error
 
 
 def _read(stream: _Readable, limit: int) -> bytes:

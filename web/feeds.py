@@ -27,7 +27,7 @@ from stream.errors import (
 from web.body import read_body
 from web.contract.declaration import Declaration
 from web.contract.event import Event
-from web.contract.feed import FeedList, FeedState
+from web.contract.feed import FeedList, FeedState, FeedView
 from web.contract.operation import Refused, operation
 from web.contract.record import RECORDS
 from web.errors import json_response
@@ -86,11 +86,12 @@ def list_feeds() -> Response:
 
 
 @blueprint.get("/feeds/<feed>")
-@operation(query=NoQuery, answers={200: FeedState}, raises=(UnknownFeed,))
+@operation(query=NoQuery, answers={200: FeedView}, raises=(UnknownFeed,))
 def get_feed(feed: str) -> Response:
-    """Answer one feed's schema and figures."""
+    """Answer one feed's schema and figures, and the models that were put into it."""
     read_query(NoQuery)
-    return json_response(current_site().runtime.feed(feed))
+    runtime = current_site().runtime
+    return json_response({**runtime.feed(feed), "promotions": runtime.promotions.of_feed(feed)})
 
 
 @blueprint.put("/feeds/<feed>")

@@ -1,4 +1,4 @@
-"""The trained models of the data directory: which there are, and what is known of each."""
+"""The trained models of the data directory: which there are, putting one into a feed, and taking it back."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import msgspec
 from flask import Blueprint, Response
 from msgspec import Meta
 
-from anomalyai.errors import ModelError
+from anomalyai.errors import ModelError, SchemaConflict
 from anomalyai.manifest import Manifest
 from anomalyai.model_store import RefusedModel
-from stream.errors import UnknownFeed
+from stream.champion.past import Promotion
+from stream.champion.promotion import MAX_NOTE_CHARS, Promoted
+from stream.errors import FeedName, LogFailure, NoEarlierModel, UnknownFeed
+from web.body import read_body, read_json
 from web.contract.operation import Refused, operation
 from web.errors import json_response
 from web.query import NoQuery, read_query
@@ -22,6 +25,9 @@ from web.site import current_site
 blueprint = Blueprint("models", __name__)
 
 MISSING = ("model_missing", "model_id")
+UNKNOWN = Refused(404, "unknown_model", "There is no such model.")
+
+Note = Annotated[str, Meta(max_length=MAX_NOTE_CHARS, description="Kept with it in the log.")]
 
 
 class ModelsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,38 +37,97 @@ class ModelsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelList(msgspec.Struct, frozen=True):
-    """Models, by id, and those that are refused."""
+    """Models, by id, and those that are there and are refused."""
 
     models: Sequence[Manifest]
     refused: Sequence[RefusedModel]
 
 
+class ModelState(Manifest, frozen=True, kw_only=True):
+    """A manifest, the feeds that the model scores now, and when it was put into which."""
+
+    champion_of: list[str]
+    promoted: list[Promotion]
+
+
+class PromoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a promotion may say; nothing has to be said."""
+
+    feed: (
+        Annotated[str, Meta(min_length=1, description="The feed; the one it was trained for if absent.")]
+        | None
+    ) = None
+    note: Note | None = None
+
+
+class RollbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a rollback may say; nothing has to be said."""
+
+    note: Note | None = None
+
+
 @blueprint.get("/models")
-@operation(query=ModelsQuery, answers={200: ModelList}, raises=(UnknownFeed,))
+@operation(query=ModelsQuery, answers={200: ModelList})
 def list_models() -> Response:
-    """List the models by id, of one feed where it is given, which has to exist; and those refused."""
+    """List the models by id, of one feed where it is given; and those that are there and were refused."""
     feed = read_query(ModelsQuery).feed
-    runtime = current_site().runtime
-    if feed is not None:
-        runtime.feed(feed)
-    return json_response(ModelList(runtime.models.list(feed), runtime.models.refused()))
+    models = current_site().runtime.models
+    return json_response(ModelList(models.list(feed), models.refused(feed)))
 
 
 @blueprint.get("/models/<model_id>")
-@operation(
-    query=NoQuery,
-    answers={200: Manifest},
-    raises=(Refused(404, "unknown_model", "There is no such model."), ModelError),
-)
+@operation(query=NoQuery, answers={200: ModelState}, raises=(UNKNOWN, ModelError))
 def get_model(model_id: str) -> Response:
-    """Answer one model's manifest."""
+    """Answer one model's manifest, the feeds that it scores, and when it was put into which."""
     read_query(NoQuery)
+    runtime = current_site().runtime
     try:
-        return json_response(current_site().runtime.models.manifest(model_id))
+        manifest = runtime.models.manifest(model_id)
     except ModelError as error:
         if error.code not in MISSING:
             raise
-        message = f"there is no model {model_id[:80]!r}"
-        raise RequestError(
-            404, "unknown_model", message, field="id", hint="GET /models lists them"
-        ) from error
+        raise _unknown(model_id) from error
+    champion_of, promoted = runtime.promotions.of_model(model_id)
+    return json_response(
+        ModelState(**msgspec.structs.asdict(manifest), champion_of=champion_of, promoted=promoted)
+    )
+
+
+@blueprint.post("/models/<model_id>/promote")
+@operation(
+    query=NoQuery,
+    body=PromoteBody,
+    answers={200: Promoted},
+    raises=(UNKNOWN, UnknownFeed, ModelError, SchemaConflict, FeedName, LogFailure),
+)
+def promote_model(model_id: str) -> Response:
+    """Let a model score a feed from here on; answered once durable, `entry` null if it did already."""
+    read_query(NoQuery)
+    body = read_json(PromoteBody, read_body())
+    try:
+        return json_response(
+            current_site().runtime.promotions.promote(body.feed, model_id, by="hand", note=body.note)
+        )
+    except ModelError as error:
+        if error.code not in MISSING:
+            raise
+        raise _unknown(model_id) from error
+
+
+@blueprint.post("/feeds/<feed>/models/rollback")
+@operation(
+    query=NoQuery,
+    body=RollbackBody,
+    answers={200: Promoted},
+    raises=(UnknownFeed, NoEarlierModel, ModelError, LogFailure),
+)
+def roll_back(feed: str) -> Response:
+    """Let the model before the present one score the feed again; a second time goes back one further."""
+    read_query(NoQuery)
+    body = read_json(RollbackBody, read_body())
+    return json_response(current_site().runtime.promotions.rollback(feed, by="hand", note=body.note))
+
+
+def _unknown(model_id: str) -> RequestError:
+    message = f"there is no model {model_id[:80]!r}"
+    return RequestError(404, "unknown_model", message, field="id", hint="GET /models lists them")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -16,8 +16,8 @@ from anomalyai.media import CSV, JSON, SNIFFED, media_of
 from anomalyai.records import Rejection
 from stream.errors import LogFailure, UnknownAlert, UnknownFeed
 from stream.judgement import MAX_NOTE_CHARS, Label
-from web.body import read_body
-from web.contract.operation import operation, require_stated
+from web.body import read_body, read_json
+from web.contract.operation import operation
 from web.contract.record import Csv
 from web.errors import json_response
 from web.query import NoQuery, read_query
@@ -29,8 +29,6 @@ MAX_LABELS = 10_000
 """Labels of one request."""
 
 LABEL_FIELDS = ("seq", "id", "label")
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 
 class VerdictBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +76,7 @@ class LabelsAnswer(msgspec.Struct, frozen=True):
 def post_verdict(alert_id: str) -> Response:
     """Take a verdict on an alert; answered with the alert as it is after it."""
     read_query(NoQuery)
-    body = _read(VerdictBody, read_body())
+    body = read_json(VerdictBody, read_body())
     alert, reranked = current_site().runtime.judgements.judge(alert_id, body.verdict, body.note)
     return json_response(JudgedAlert(**msgspec.structs.asdict(alert), reranked=reranked))
 
@@ -99,29 +97,13 @@ def post_labels(feed: str) -> Response:
     return json_response(LabelsAnswer(accepted, rejected), 202)
 
 
-def _read(kind: type[T], body: bytes) -> T:
-    """Decode a JSON body to a struct, refusing unknown keys by name."""
-    require_stated(kind, "body")
-    if request.mimetype not in SNIFFED:
-        media_of(request.content_type, body)
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `$.")
-        unknown = text.partition("unknown field `")[2].rstrip("`") or text.partition("field `")[2].rstrip("`")
-        field = where.rstrip("`") or unknown or None
-        raise UnreadableBody(f"the body does not fit: {text}", code="bad_body", field=field) from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise UnreadableBody(f"expected a JSON object: {error}") from error
-
-
 def _labels(body: bytes) -> tuple[list[Label], list[Rejection]]:
     media = request.mimetype
     if media in SNIFFED:
         media = JSON if body.lstrip()[:1] == b"{" else CSV
     else:
         media = media_of(request.content_type, body)
-    items = _from_csv(body) if media == CSV else [bytes(raw) for raw in _read(RawLabels, body).labels]
+    items = _from_csv(body) if media == CSV else [bytes(raw) for raw in read_json(RawLabels, body).labels]
     if len(items) > MAX_LABELS:
         raise TooLarge(f"expected at most {MAX_LABELS} labels, got {len(items)}", hint="send them in parts")
     labels: list[Label] = []

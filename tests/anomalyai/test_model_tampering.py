@@ -110,7 +110,11 @@ def sign_elsewhere(kept: Kept) -> None:
 
 TAMPERINGS: dict[str, tuple[Callable[[Kept], object], str, str]] = {
     "a flipped byte in the artefact": (lambda k: flip(k.path("joblib")), "model_altered", "not the one"),
-    "the artefact is gone": (lambda k: k.path("joblib").unlink(), "model_missing", "artefact .* is missing"),
+    "the artefact is gone": (
+        lambda k: k.path("joblib").unlink(),
+        "model_incomplete",
+        "artefact .* is missing",
+    ),
     "a cut artefact": (lambda k: os.truncate(k.path("joblib"), 100), "model_altered", "not the one"),
     "another model's artefact": (swap_artefacts, "model_altered", "not the one"),
     "another model's manifest": (swap_manifests, "model_altered", "is that of"),

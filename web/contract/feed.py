@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from anomalyai.alert import Maturity, Severity, Status
 from anomalyai.notice import Notice
 from anomalyai.schema import FeedSchema
+from stream.champion.past import Promotion
 from stream.message import SilenceFigures
 
 
@@ -121,6 +122,12 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     judged: Judged
     viewers: Viewers
     snapshot_age_s: float | None
+
+
+class FeedView(FeedState, frozen=True, kw_only=True):
+    """A feed, and the models that were put into it, oldest first."""
+
+    promotions: list[Promotion]
 
 
 class FeedList(msgspec.Struct, frozen=True):

@@ -86,6 +86,8 @@ REQUESTS: list[tuple[str, str, str | None, int]] = [
     ("POST", "/predict?feed=declared", NEW, 409),
     ("GET", f"/models?feed={FEED}", None, 200),
     ("GET", "/models/none", None, 404),
+    ("POST", "/models/none/promote", None, 404),
+    ("POST", f"/feeds/{FEED}/models/rollback", None, 409),
     ("GET", "/healthz", None, 200),
     ("GET", "/readyz", None, 200),
     ("GET", "/metrics", None, 200),
