@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train a model on the records of a file.",
     "score": "Score the records of a file.",
     "backtest": "Measure detection on a labelled file.",
+    "evaluate": "Evaluate detection on a file, beside simpler scorers.",
     "repair": "Save what can be read of a damaged database.",
     "bench": "Measure speed on this machine.",
 }

@@ -52,7 +52,7 @@ def held_out_figures(
     label, time_s
         As in `evaluate`; all NaN where unknown.
     budget_rate, threshold
-        The promised share of records, and the score that this share of the earlier records reached.
+        The promised share of records, and the score above which this share of the earlier ones lies.
     entities, previous, again, verdicts, basis
         As in `evaluate`; `previous` are the scores of the model that this one is to replace, `again` those of
         the same training done otherwise.
@@ -63,7 +63,7 @@ def held_out_figures(
         rivals[PREVIOUS] = previous
     found = evaluate(
         score,
-        score >= threshold,
+        score > threshold,
         label,
         time_s,
         entities,

@@ -146,6 +146,11 @@ class RowSample:
         return self._rows[: self._kept]
 
     @property
+    def seqs(self) -> NDArray[np.int64]:
+        """Numbers of the records whose rows are kept."""
+        return self._extras["seqs"][: self._kept]
+
+    @property
     def time_s(self) -> NDArray[np.float64]:
         """Event times of the rows kept, epoch seconds, NaN where unknown."""
         return self._extras["time_s"][: self._kept]
