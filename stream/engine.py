@@ -39,7 +39,6 @@ from stream.lane import Lane
 from stream.log import LogItem
 from stream.processor import Parts, Processor
 from stream.results import Confirmation
-from stream.training import JobState
 from stream.warmup import warm_up_scoring
 
 SECOND_S = 1.0
@@ -205,9 +204,7 @@ class Engine:
         for feed in parts.store.feeds():
             if not self._stopping.is_set():
                 self._processor.recover(feed, tallies.get(feed, {}))
-        for job in parts.store.jobs():
-            if job.state in ("queued", "running"):
-                parts.training.submit(JobState(job.id, job.feed, failures=job.failures))
+        parts.training.resume()
         self._recovered.set()
 
     def _is_done(self) -> bool:

@@ -18,6 +18,9 @@
         ├── NoModel                 the feed has no trained model yet
         ├── NoShadow                the model is not in the feed's shadow
         ├── NoEarlierModel          the feed's promotions hold no model to go back to
+        ├── UnknownJob              no such training
+        ├── JobFinished             the training is over and cannot be cancelled
+        ├── DiskFull                an upload does not fit on the disk
         ├── BatchConflict           a batch number or key was used before for another body
         └── Superseded              another connection of the same producer took over
 
@@ -137,6 +140,24 @@ class NoEarlierModel(StreamError):
     """The feed has no model before the one that scores it now."""
 
     code = "no_earlier_model"
+
+
+class UnknownJob(StreamError):
+    """There is no such training."""
+
+    code = "unknown_job"
+
+
+class JobFinished(StreamError):
+    """The training is over, one way or the other."""
+
+    code = "job_finished"
+
+
+class DiskFull(StreamError):
+    """What was sent does not fit on the disk of the data directory."""
+
+    code = "disk_full"
 
 
 class BatchConflict(StreamError):

@@ -26,7 +26,8 @@ from stream.results import Commit, Confirmation, Results, job_row
 from stream.revision import revised
 from stream.snapshot import Snapshots
 from stream.store import Store, Tally
-from stream.training import JobState, Training
+from stream.training.jobs import Jobs
+from stream.training.task import Task
 from stream.writer import Writer
 
 RETRY_S = 0.5
@@ -44,7 +45,7 @@ class Parts(NamedTuple):
     snapshots: Snapshots
     checkpoints: Checkpoints
     recovery: Recovery
-    training: Training
+    training: Jobs
     hub: Hub
     backlog: Backlog
     clock: Clock
@@ -349,5 +350,7 @@ class Processor:
         for waiting in results.confirmations:
             waiting.confirmed.set_result(self.lanes[waiting.feed].reranked.get(waiting.entry, 0))
         for row in results.jobs:
-            self._parts.training.submit(JobState(row["id"], row["feed"]))
+            self._parts.training.submit(
+                Task(id=row["id"], feed=row["feed"], entry=row["entry"], created_s=row["created"])
+            )
         self._parts.backlog.remove(results.waiting_records, results.waiting_bytes)

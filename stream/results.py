@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.dialects.sqlite import insert
 
@@ -191,16 +190,6 @@ def job_row(job_id: str, feed: str, entry: int, created_s: float) -> dict[str, A
         "error": None,
         "created": created_s,
     }
-
-
-def change_job(job_id: str, **values: Any) -> Statements:
-    """Return the statement that sets columns of a job."""
-    statement = sa.update(tables.job).where(tables.job.c.id == job_id).values(**values)
-
-    def run(transaction: Transaction) -> None:
-        transaction.execute(statement)
-
-    return run
 
 
 def pack_scores(

@@ -46,7 +46,7 @@ from stream.snapshot import Snapshots
 from stream.status import Status
 from stream.store import MAX_SEQ, Store
 from stream.swap import Swaps
-from stream.training import Training
+from stream.training.jobs import Jobs
 from stream.upkeep import Upkeep
 from stream.writer import Writer
 
@@ -76,12 +76,10 @@ class Runtime:
         self._models = Models(self.models)
         self._feeds = self._made_feeds(clock)
         self._sessions = Sessions(self._feeds, self._backlog, settings.server.max_frame_bytes)
-        self._swaps = Swaps(self._feeds, self._models, self._writer)
-        self._training = Training(
-            data / "training", data / "models", settings.training, clock, self._swaps.report
-        )
+        self._swaps = Swaps(self._feeds, self._models)
+        self.jobs = Jobs(data, settings.training, clock, self._database, self._writer, self._swaps.put_in)
         self._status = Status(
-            self._feeds, self._losses, self._training, self._hub, self.models, self._backlog, clock
+            self._feeds, self._losses, self.jobs, self._hub, self.models, self._backlog, clock
         )
         self._engine = self._made_engine(clock)
         self._events = Events(self._reader, self._store, self._losses, self._engine)
@@ -358,7 +356,7 @@ class Runtime:
             snapshots=snapshots,
             checkpoints=Checkpoints(snapshots, clock),
             recovery=Recovery(self._reader, self._store, self._losses, snapshots, self._models),
-            training=self._training,
+            training=self.jobs,
             hub=self._hub,
             backlog=self._backlog,
             clock=clock,

@@ -142,6 +142,15 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_duration_s: Annotated[
         float, Meta(ge=1, description="Seconds after which a training is given up.")
     ] = 900.0
+    max_upload_bytes: Annotated[
+        int, Meta(ge=KIB, description="Largest file to train on, in bytes, unpacked.")
+    ] = 1024 * MIB
+    max_queued: Annotated[
+        int, Meta(ge=1, le=1_000, description="Trainings that may wait for the one that runs.")
+    ] = 16
+    max_jobs: Annotated[int, Meta(ge=1, le=100_000, description="Finished trainings that stay listed.")] = (
+        1_000
+    )
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

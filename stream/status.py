@@ -17,7 +17,7 @@ from stream.hub import Hub
 from stream.lane import JUDGED, Lane
 from stream.loss import Losses
 from stream.message import Stats
-from stream.training import Training
+from stream.training.jobs import Jobs
 
 SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity", "late", "too_late", "future", "silences")
 SHOWN_DEAD = 5
@@ -38,7 +38,7 @@ class Status:
         self,
         feeds: Feeds,
         losses: Losses,
-        training: Training,
+        training: Jobs,
         hub: Hub,
         models: ModelStore,
         backlog: Backlog,
@@ -58,7 +58,7 @@ class Status:
         admission = self._feeds.get(feed)
         lane = engine.lane(feed)
         pipeline = lane.status if lane is not None else UNSCORED
-        job = self._training.latest(feed)
+        job = self._training.latest_first(feed)
         channel = self._hub.channel(feed)
         return {
             "feed": feed,

@@ -32,20 +32,8 @@ class Scores(NamedTuple):
     threshold: float
 
 
-class Job(NamedTuple):
-    """One training: `state` is queued, running, done or failed."""
-
-    id: str
-    feed: str
-    entry: int
-    state: str
-    failures: int
-    model: str | None
-    error: str | None
-
-
 class Store:
-    """Alerts, scores, positions, dead letters and jobs."""
+    """Alerts, scores, positions and dead letters."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -134,14 +122,6 @@ class Store:
         statement = sa.select(column.entry, column.error).where(column.feed == feed)
         with self._database.reader.connect() as connection:
             return {entry: error for entry, error in connection.execute(statement)}
-
-    def jobs(self, feed: str | None = None) -> list[Job]:
-        """Return the trainings, of one feed or of all, in log order."""
-        statement = sa.select(*(tables.job.c[name] for name in Job._fields)).order_by(tables.job.c.entry)
-        if feed is not None:
-            statement = statement.where(tables.job.c.feed == feed)
-        with self._database.reader.connect() as connection:
-            return [Job(*row) for row in connection.execute(statement)]
 
     def identity(self) -> str:
         """Return the name of this log."""

@@ -5,27 +5,21 @@ Safe from any thread: it holds nothing of its own but the last manifests it read
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Sequence
 
 from anomalyai.control import ModelSwap
-from anomalyai.errors import ModelError
 from anomalyai.manifest import Manifest
 from stream.feeds import Feeds
 from stream.models import Models
-from stream.results import Statement, change_job
-from stream.training import JobState
-from stream.writer import Writer
-
-log = logging.getLogger("anomalyai.stream")
+from stream.transaction import Statements
 
 
 class Swaps:
     """Where trained and chosen models go into the log."""
 
-    def __init__(self, feeds: Feeds, models: Models, writer: Writer) -> None:
+    def __init__(self, feeds: Feeds, models: Models) -> None:
         self._feeds = feeds
         self._models = models
-        self._writer = writer
 
     def install(self, feed: str, model_id: str) -> None:
         """Append the swap of a model that is in the store, and wait until it is durable.
@@ -37,32 +31,15 @@ class Swaps:
         """
         self._feeds.get(feed).control(_swap(self._checked(model_id))).result()
 
-    def report(self, job: JobState) -> None:
-        """Keep a training's state; a finished one's model goes into the log in the same transaction.
+    def put_in(self, feed: str, model_id: str, also: Sequence[Statements]) -> None:
+        """Append the swap of a model that was just trained, with statements for the same transaction.
 
         Raises
         ------
-        LogFailure
-            The log could not take it.
+        UnknownFeed, ModelError, LogFailure
+            As `install`.
         """
-        if job.state == "done" and job.model is not None:
-            try:
-                manifest = self._checked(job.model)
-            except ModelError as error:
-                log.error("training %s made a model that cannot be used: %s", job.id, error)
-                self._keep(JobState(job.id, job.feed, "failed", job.failures + 1, error.message))
-                return
-            done = change_job(job.id, state="done", model=job.model, error=None)
-            self._feeds.get(job.feed).control(_swap(manifest), also=[done]).result()
-            log.info("feed %s: model %s was trained and put in", job.feed, job.model)
-        else:
-            self._keep(job)
-
-    def _keep(self, job: JobState) -> None:
-        change = change_job(job.id, state=job.state, failures=job.failures, error=job.error)
-        statement = Statement(change)
-        self._writer.submit(statement)
-        statement.finished.result()
+        self._feeds.get(feed).control(_swap(self._checked(model_id)), also=also).result()
 
     def _checked(self, model_id: str) -> Manifest:
         """Load a model, so that the engine finds it in memory; returns its manifest."""

@@ -155,12 +155,15 @@ job = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("feed", Text, nullable=False),
-    Column("entry", _Count, nullable=False),  # the entry that completed the training set
-    Column("state", Text, nullable=False),  # queued, running, done, failed
+    Column("entry", _Count, nullable=False),  # the last one that counts
+    Column("state", Text, nullable=False),  # queued, running, done, failed, cancelled
     Column("failures", _Count, nullable=False),
     Column("model", Text),
-    Column("error", Text),
+    Column("error", Text),  # JSON
     Column("created", Float, nullable=False),
+    Column("started", Float),  # lately
+    Column("finished", Float),
+    Column("task", Text),  # JSON, see stream.training.task; None for a feed's first training
     Index("job_by_feed", "feed"),
 )
 """Trainings, so that one that a crash cut short is started again."""

@@ -23,6 +23,7 @@ HTTP_CODES = {
     500: "internal",
     501: "not_implemented",
     503: "unavailable",
+    507: "disk_full",
 }
 """The `code` of an error that has only an HTTP status to tell it by."""
 

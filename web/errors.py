@@ -31,7 +31,9 @@ from anomalyai.errors import (
 from stream.errors import (
     BatchConflict,
     DatabaseDamaged,
+    DiskFull,
     FeedName,
+    JobFinished,
     LogDamaged,
     LogFailure,
     NoEarlierModel,
@@ -44,6 +46,7 @@ from stream.errors import (
     UnknownAlert,
     UnknownEvent,
     UnknownFeed,
+    UnknownJob,
 )
 from web.answer import HTTP_CODES, error_body
 from web.refusal import RequestError
@@ -67,6 +70,9 @@ STATUS: tuple[tuple[type[AnomalyAIError], int], ...] = (
     (NoModel, 409),
     (NoEarlierModel, 409),
     (NoShadow, 409),
+    (UnknownJob, 404),
+    (JobFinished, 409),
+    (DiskFull, 507),
     (BatchConflict, 409),
     (Superseded, 409),
     (Overloaded, 429),

@@ -2,166 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
 from anomalyai.errors import ModelError
-from anomalyai.model_store import ModelStore
-from anomalyai.training import TrainingSet, train
-from stream.database import Database
-from stream.errors import LogFailure, NoModel, UnknownFeed
+from anomalyai.training import train
+from stream.errors import NoModel, UnknownFeed
 from stream.runtime import Runtime
-from stream.settings import Training as Limits
-from stream.store import Store
 from stream.testing import ManualClock
-from stream.training import JobState, Training
 from tests.stream.feeding import drain, frame, outcome, rewind, running, wait_until
+from tests.stream.training.bench import kept_jobs, training_set
 
 ENOUGH = 2_600
-
-
-def training_set(rows: int = 200) -> TrainingSet:
-    features = np.random.default_rng(1).normal(size=(rows, 3))
-    return TrainingSet(features=features, columns=("a", "b", "c"), last_seq=rows, seed=7)
-
-
-class Bench:
-    """A training thread with its reports in a list."""
-
-    def __init__(self, folder: Path, **limits: Any) -> None:
-        self.reports: list[JobState] = []
-        self.refusals = 0
-        self.models = folder / "models"
-        self.training = Training(
-            folder / "training", self.models, Limits(**limits), ManualClock(), self.report
-        )
-        self.thread = threading.Thread(target=self.training.run)
-
-    def report(self, job: JobState) -> None:
-        if self.refusals:
-            self.refusals -= 1
-            raise LogFailure("the disk is full")
-        self.reports.append(job)
-
-    def states(self) -> list[tuple[str, int]]:
-        return [(job.state, job.failures) for job in self.reports]
-
-    def run_until(self, *states: str) -> None:
-        self.thread.start()
-        wait_until(lambda: bool(self.reports) and self.reports[-1].state in states, f"{states}")
-        self.training.close()
-        self.thread.join(timeout=60)
-        assert not self.thread.is_alive()
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path, max_attempts=2)
-    yield bench
-    bench.training.close()
-
-
-def test_a_process_trains_the_model_that_training_in_place_gives(bench: Bench) -> None:
-    bench.training.keep("f-7", training_set())
-    bench.training.submit(JobState("f-7", "f"))
-    assert bench.training.latest("f") == JobState("f-7", "f")
-    bench.run_until("done", "failed")
-    assert bench.states() == [("running", 0), ("done", 0)]
-    model_id = bench.reports[-1].model
-    assert model_id is not None
-    model, here = ModelStore(bench.models).load(model_id), train(training_set())
-    rows = np.random.default_rng(2).normal(size=(50, 3))
-    assert (model.columns, model.last_seq) == (("a", "b", "c"), 200)
-    assert np.array_equal(model.score_batch(rows), here.score_batch(rows))
-    assert list((bench.models.parent / "training").iterdir()) == []
-
-
-def test_a_training_that_fails_is_tried_again_and_then_given_up_with_its_reason(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    bench.training.keep("f-7", training_set(rows=3))
-    bench.training.submit(JobState("f-7", "f"))
-    with caplog.at_level(logging.ERROR):
-        bench.run_until("failed")
-    assert bench.states() == [("running", 0), ("queued", 1), ("running", 1), ("failed", 2)]
-    assert "at least 50 clean records" in str(bench.reports[-1].error)
-    assert "failed (2 of 2)" in caplog.text
-    latest = bench.training.latest("f")
-    assert latest is not None
-    assert latest.state == "failed"
-
-
-def test_a_missing_set_and_a_damaged_one_are_failures_too(bench: Bench) -> None:
-    bench.training.submit(JobState("f-1", "f", failures=1))
-    bench.run_until("failed")
-    assert "f-1.npz is missing" in str(bench.reports[-1].error)
-    again = Bench(bench.models.parent, max_attempts=1)
-    again.training.keep("f-2", training_set())
-    path = again.models.parent / "training" / "f-2.npz"
-    path.write_bytes(path.read_bytes()[:100])
-    again.training.submit(JobState("f-2", "f"))
-    again.run_until("failed")
-    assert "ended with 1" in str(again.reports[-1].error)
-
-
-def test_a_training_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, max_attempts=1, max_duration_s=1.0)
-    clock = bench.training._clock
-    assert isinstance(clock, ManualClock)
-    bench.training.keep("f-7", training_set(rows=200))
-    bench.training.submit(JobState("f-7", "f"))
-    bench.thread.start()
-    while not bench.reports or bench.reports[-1].state == "running":
-        clock.advance(0.6)
-        time.sleep(0.02)
-    bench.training.close()
-    bench.thread.join(timeout=60)
-    assert bench.reports[-1].state == "failed"
-    assert "a time-out" in str(bench.reports[-1].error)
-
-
-def test_a_report_that_the_log_refuses_is_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.training.RETRY_S", 0.01)
-    bench.refusals = 3
-    bench.training.keep("f-7", training_set())
-    bench.training.submit(JobState("f-7", "f"))
-    bench.run_until("done")
-    assert bench.states() == [("running", 0), ("done", 0)]
-
-
-def test_closing_ends_the_process_and_leaves_the_job_for_the_next_start(bench: Bench) -> None:
-    bench.training.keep("f-7", training_set())
-    bench.training.submit(JobState("f-7", "f"))
-    bench.thread.start()
-    wait_until(lambda: bool(bench.reports), "the process")
-    bench.training.close()
-    bench.thread.join(timeout=30)
-    assert not bench.thread.is_alive()
-    assert bench.states() == [("running", 0)]
-    assert (bench.models.parent / "training" / "f-7.npz").exists()
-
-
-def test_the_training_process_ends_when_its_server_is_gone(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "set")  # a set that never comes: reading it waits for ever
-    command = [sys.executable, "-m", "stream.trainer", *(str(tmp_path / n) for n in ("set", "models"))]
-    process = subprocess.Popen([*command, "f", str(tmp_path / "result")], stdin=subprocess.PIPE)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(1.0)
-    assert process.stdin is not None
-    process.stdin.close()
-    assert process.wait(30.0) == 3
 
 
 def feed_enough(runtime: Runtime) -> None:
@@ -192,10 +47,11 @@ def test_a_feeds_model_is_trained_put_in_by_a_log_entry_and_acts_from_there(trai
     assert kinds.count("model") == 1
     swap = next(msgspec.json.decode(body) for _, kind, _, _, body in found.entries if kind == "model")
     assert swap["model_id"].startswith("f-isolation_forest-")
-    database = Database(trained)
-    jobs = Store(database).jobs("f")
-    database.close()
-    assert [(job.state, job.model, job.failures) for job in jobs] == [("done", swap["model_id"], 0)]
+    [(job, task, failures)] = kept_jobs(trained)
+    assert (job.state, job.model, failures) == ("done", swap["model_id"], 0)
+    assert (task.source, task.created_by) == ("first", "first")
+    assert job.started is not None
+    assert job.finished is not None
     by_maturity = {msgspec.json.decode(body)["maturity"] for body in found.alerts.values()}
     assert by_maturity == {"warming_up", "mature"}
 

@@ -16,7 +16,7 @@ export function describeModel(info) {
 }
 
 function beforeModel({ clean, train_at: needed, training }) {
-  if (training?.state === "failed") return words("warming up", "training failed", training.error ?? "");
+  if (training?.state === "failed") return words("warming up", "training failed", training.error?.message ?? "");
   if (clean < needed) return { ...words("warming up", `${format.count(clean)} of ${format.count(needed)} records`), fraction: clean / needed };
   if (training && training.state !== "done") return { ...words("training", `on ${format.count(needed)} records`), fraction: 1 };
   return words("warming up", "");

@@ -1,0 +1,1 @@
+"""Training beside the engine: jobs in a queue, one process at a time, and what became of each."""
