@@ -103,24 +103,21 @@ def test_a_training_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         assert made.files() == []
 
 
-def test_a_state_that_the_log_refuses_is_kept_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_log_refuses_is_kept_later_and_a_model_that_does_not_fit_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("stream.training.runner.RETRY_S", 0.01)
     with bench(tmp_path) as made:
-        made.refusals = [LogFailure("the disk is full"), LogFailure("the disk is full")]
-        made.run()
-        made.jobs.keep("f-7", training_set())
-        made.first("f-7")
-        assert made.finished("f-7").state == "done"
-        assert len(made.installed) == 1
-
-
-def test_a_first_model_that_cannot_be_put_in_is_a_failure(tmp_path: Path) -> None:
-    with bench(tmp_path) as made:
-        made.refusals = [ModelError("it was altered", code="model_altered")]
+        made.refusals = [
+            ModelError("it was altered", code="model_altered"),
+            LogFailure("the disk is full"),
+            LogFailure("the disk is full"),
+        ]  # the last first
         made.run()
         made.jobs.keep("f-7", training_set())
         made.first("f-7")
         assert made.finished("f-7").error == Failure("model_altered", "it was altered")
+        assert made.installed == []
 
 
 def test_closing_ends_the_process_and_leaves_the_job_for_the_next_start(tmp_path: Path) -> None:
@@ -192,15 +189,14 @@ def test_the_training_process_ends_when_its_server_is_gone(tmp_path: Path) -> No
     (tmp_path / "training").mkdir()
     os.mkfifo(tmp_path / "training" / "f-7.npz")
     command = [sys.executable, "-m", "stream.training.worker", str(tmp_path)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(msgspec.json.encode(Task(id="f-7", feed="f")) + b"\n")
-    assert b"reading" in process.stdout.readline()
-    assert process.poll() is None
-    process.stdin.close()
-    assert process.wait(30.0) == 3
-    process.stdout.close()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(msgspec.json.encode(Task(id="f-7", feed="f")) + b"\n")
+        assert b"reading" in process.stdout.readline()
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(60.0) == 3
 
 
 def test_progress_is_told_in_order_and_no_more_often_than_every_tenth_of_a_second(tmp_path: Path) -> None:
