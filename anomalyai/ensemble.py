@@ -134,13 +134,14 @@ class Ensemble:
         self.seed = seed
         self.without = tuple(without)
         self._weights = np.where(np.isin(MEMBERS, self.without), 0.0, _WEIGHTS)
-        aspects = [column.aspect for column in columns]
+        aspects = [column.aspect for column in columns if column.aspect != "code"]
+        self._measures, codes = len(aspects), len(columns) - len(aspects)
         self._values = _places(aspects, "value")
         self._rarities = _places(aspects, *RARITIES)
         self._habits = _places(aspects, "deviation")
         self._behaviour = _places(aspects, *BEHAVIOUR)
         self._histories = _places(aspects, "history")
-        self.judged = JudgedRows(len(columns))
+        self.judged = JudgedRows(self._measures, codes)
         self._others = _places(aspects, "deviation", *MOMENTARY)
         derived = np.array([aspect != "value" for aspect in aspects], dtype=np.bool_)
         self.density = ColumnDensity(
@@ -148,7 +149,7 @@ class Ensemble:
             least_spread=np.where(derived, LEAST_DIFFERENCE, 0.0),
             slack=np.isin(aspects, LASTING).astype(np.float64),
         )
-        self.typical_rarity: NDArray[np.float64] = np.zeros(len(columns))
+        self.typical_rarity: NDArray[np.float64] = np.zeros(self._measures)
         self.members = MemberMoments(len(MEMBERS))
         self.tight = TreeGroup(self._values, self._rarities, seed=seed)
         self.wide = TreeGroup(self._values, self._rarities, seed=seed + TREE_SETS)
@@ -161,14 +162,18 @@ class Ensemble:
         """Whether scales were taken, so that scores mean something."""
         return self.weight > 0.0
 
+    def _measured(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return feature rows without the codes behind them, which only a trained model reads."""
+        return values if values.shape[1] == self._measures else values[:, : self._measures].copy()
+
     def place(self, values: NDArray[np.float64]) -> Placed:
         """Return where feature rows, float64 [n, columns], fall."""
         nothing = np.full(len(values), np.nan)
         if not self.is_warm:
             nowhere = np.zeros((TREE_SETS, TREES, len(values)), dtype=np.uint16)
-            return Placed(np.zeros(values.shape, dtype=np.uint8), nowhere, nowhere, nothing)
+            return Placed(np.zeros((len(values), self._measures), dtype=np.uint8), nowhere, nowhere, nothing)
         return Placed(
-            self.density.bins(values),
+            self.density.bins(self._measured(values)),
             self.tight.leaves(values),
             self.wide.leaves(values),
             self.model.voice_batch(values) if self.model is not None else nothing,
@@ -221,9 +226,10 @@ class Ensemble:
         bound = np.ones(len(values))
         if not self.is_warm or FAR_OUT in self.without:
             return np.zeros(len(values))
+        measured = self._measured(values)
         for places, share in ((self._values, FAR_VALUES), (self._others, FAR_OTHERS)):
             if len(places):
-                keep_lowest(self.density.far_out(values, places), len(places) / share, bound)
+                keep_lowest(self.density.far_out(measured, places), len(places) / share, bound)
         rarity: NDArray[np.float64] = np.maximum(-np.log10(bound), 0.0)
         return rarity
 
@@ -262,7 +268,7 @@ class Ensemble:
         These, as the calibration, have learnt the usual share of rare records already.
         """
         if self.is_warm and len(rows):
-            self.density.learn_batch(rows)
+            self.density.learn_batch(self._measured(rows))
             self.weight += len(rows)
             self._learn_rarity(rows, len(rows) / self.weight)
             self.tight.learn_leaves(self.tight.leaves(rows))
@@ -278,8 +284,9 @@ class Ensemble:
     def rescale(self, rows: NDArray[np.float64]) -> None:
         """Take scales from clean rows, float64 [n, columns], and learn these rows anew on them."""
         self.scales += 1
-        self.density.fit_scale(rows)
-        self.density.learn_batch(rows)
+        measured = self._measured(rows)
+        self.density.fit_scale(measured)
+        self.density.learn_batch(measured)
         self.weight = float(len(rows))
         self._learn_rarity(rows, 1.0)
         self.judged.forget_leaves()

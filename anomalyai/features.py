@@ -9,7 +9,8 @@ The columns of a feature row, in this order:
 4. for every entity field (`anomalyai.profile`): how far each tracked number, the pause since the entity's
    last event and the distance from its usual place are from the entity's own habit, in its own spreads; how
    bursty its last minute and hour were; how surprising the hour and each counterparty are; how fast it would
-   have travelled; and what verdicts said of it before (`anomalyai.history`).
+   have travelled; and what verdicts said of it before (`anomalyai.history`);
+5. the code of every category's value: no measure of anything, only to tell values apart (`CODE_BITS`).
 
 A record never influences its own row; it is learnt right after it was described, because what it did to
 counts and habits concerns the very next record. The influence of one record is clipped, see `habit`.
@@ -36,6 +37,11 @@ from anomalyai.schema import FeedSchema
 
 MAX_CATEGORY_VALUES = 20_000
 MAX_ENTITIES = 1_000_000
+CODE_BITS = 24
+"""Leading bits of a value's key that are its code: exact in the 32-bit floats that rows are kept in. Only a
+model with a column for each frequent value reads codes; one in a million other values passes for one of 20.
+"""
+
 MAX_NUMBER = 1e30
 """Larger magnitudes count as this one: beyond it 32-bit floats, and differences, overflow."""
 
@@ -48,7 +54,7 @@ class Column(msgspec.Struct, frozen=True):
     history. Of a count, seen (how often the value had
     come), met (how often the entity had met it), events (how many values an entity's habit rests on) or habit
     (asinh of what it usually is). `entity` names the entity field whose habit it is measured against; None:
-    the feed itself.
+    the feed itself. Codes come last.
     """
 
     field: str
@@ -88,7 +94,9 @@ class FeatureBuilder:
         of_feed = len(self._rarities) + (self._hour is not None) + (len(self.positions) > 1)
         self._first_profile = len(self.numbers) + of_feed
         self._profiles = self._new_profiles()
-        self.columns = self._columns()
+        self.measures = self._columns()
+        self.codes = tuple(Column(field, "code") for field in self.categories)
+        self.columns = (*self.measures, *self.codes)
         self.counts = self._counts()
 
     def _new_profiles(self) -> list[EntityProfile]:
@@ -172,6 +180,9 @@ class FeatureBuilder:
         if len(self.positions) > 1:
             distances_apart(places[:, :2], places[:, 2:4], of_feed[-1])
         entities = keys[len(self.categories) :]
+        if self.codes:
+            codes = codes_of(keys[: len(self.categories)])
+            rows[:, len(self.measures) :] = codes.T
         self._observe_entities(entities, times, places, before[len(self._rarities) :], Observed(rows, counts))
         rows[:, len(self.numbers) : self._first_profile] = of_feed.T
         counts[:, : len(before)] = before.T
@@ -281,6 +292,15 @@ class FeatureBuilder:
             part.restore(
                 {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
             )
+
+
+def codes_of(keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return the codes of categories' keys, NaN where missing.
+
+    >>> codes_of(np.array([0, 1 << 63], dtype=np.uint64)).tolist()
+    [nan, 8388608.0]
+    """
+    return np.where(keys == 0, np.nan, (keys >> np.uint64(64 - CODE_BITS)).astype(np.float64))
 
 
 @compiled

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.detectors.compilation import compiled
+from anomalyai.reservoir import with_codes
 from anomalyai.tree_group import TreeGroup
 
 __all__ = ["JudgedRows"]
@@ -30,9 +31,9 @@ VERDICT_NATS = 4.0
 class JudgedRows:
     """The latest judged feature rows, +1 for a confirmed anomaly, -1 for a false alarm."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, codes: int = 0) -> None:
         self.capacity = max(min(MAX_ROWS, MAX_CELLS // max(columns, 1)), 16)
-        self._rows: NDArray[np.float32] = np.empty((0, columns), dtype=np.float32)
+        self._rows: NDArray[np.float32] = np.empty((0, columns + codes), dtype=np.float32)
         self._signs: NDArray[np.float64] = np.empty(0)
         self._seqs: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._leaves: NDArray[np.uint16] | None = None
@@ -81,7 +82,8 @@ class JudgedRows:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what `state` returned."""
-        self._seqs, self._rows, self._signs = state["seqs"], state["rows"], state["signs"]
+        self._seqs, self._signs = state["seqs"], state["signs"]
+        self._rows = with_codes(state["rows"], self._rows.shape[1])
         self._leaves = None
 
 

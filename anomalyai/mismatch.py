@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anomalyai.errors import ModelError, StateError
+from anomalyai.features import FeatureBuilder
 from anomalyai.provisional import MAX_RECORDS
 from anomalyai.schema import FeedSchema
 
@@ -33,12 +34,20 @@ def require_young(model_id: str, seen: int, schema: FeedSchema) -> None:
         )
 
 
-def require_columns(model_id: str, columns: Sequence[str], known: Sequence[str]) -> None:
-    """Check that a model reads the columns that there are; raises `ModelError`."""
-    if tuple(columns) != tuple(known):
+def require_columns(model_id: str, columns: Sequence[str], features: FeatureBuilder) -> None:
+    """Check that a model reads the columns that there are, with or without the codes behind them.
+
+    Raises
+    ------
+    ModelError
+        Naming columns that are not there.
+    """
+    known = tuple(column.name for column in features.columns)
+    measures = known[: len(features.measures)]
+    if tuple(columns) not in (known, measures):
         missing = [name for name in columns if name not in known]
         raise ModelError(
-            f"model {model_id!r} reads {len(columns)} columns and the feed has {len(known)}; "
+            f"model {model_id!r} reads {len(columns)} columns and the feed has {len(measures)}; "
             f"not in the feed: {', '.join(missing[:5]) or 'none'}",
             code="model_columns",
             hint="train a model on this feed's own records",

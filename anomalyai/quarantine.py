@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyai.reservoir import with_codes
+
 __all__ = ["Quarantine"]
 
 MAX_CELLS, MAX_ROWS = 4_096, 256
@@ -20,12 +22,12 @@ MAX_CELLS, MAX_ROWS = 4_096, 256
 class Quarantine:
     """The latest flagged feature rows by sequence number; older ones give way and are counted."""
 
-    def __init__(self, columns: int, entities: int = 0) -> None:
+    def __init__(self, columns: int, entities: int = 0, codes: int = 0) -> None:
         self.capacity = max(min(MAX_ROWS, MAX_CELLS // max(columns, 1)), 16)
         self.seqs: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.keys: NDArray[np.uint64] = np.empty((0, entities), dtype=np.uint64)
         self.time_s: NDArray[np.float64] = np.empty(0)
-        self._rows: NDArray[np.float32] = np.empty((0, columns), dtype=np.float32)
+        self._rows: NDArray[np.float32] = np.empty((0, columns + codes), dtype=np.float32)
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -78,5 +80,6 @@ class Quarantine:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what `state` returned."""
-        self.seqs, self._rows, self.dropped = state["seqs"], state["rows"], int(state["dropped"])
+        self.seqs, self.dropped = state["seqs"], int(state["dropped"])
+        self._rows = with_codes(state["rows"], self._rows.shape[1])
         self.keys, self.time_s = state["keys"], state["time_s"]

@@ -15,13 +15,13 @@ MAX_CELLS = 64_000
 class Reservoir:
     """The most recent clean rows, thinned: every `stride`-th clean row replaces the oldest kept one.
 
-    The stride grows with what was seen, so that the rows span the feed's recent half rather than its last
-    minute.
+    Codes of categories stand behind the columns and do not count. The stride grows with what was seen, so
+    that the rows span the feed's recent half rather than its last minute.
     """
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, codes: int = 0) -> None:
         self.capacity = max(min(MAX_ROWS, MAX_CELLS // max(columns, 1)), 256)
-        self._rows: NDArray[np.float32] = np.empty((0, columns), dtype=np.float32)
+        self._rows: NDArray[np.float32] = np.empty((0, columns + codes), dtype=np.float32)
         self._next = 0
         self.offered = 0
 
@@ -53,4 +53,11 @@ class Reservoir:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what `state` returned."""
-        self._rows, self._next, self.offered = state["rows"], int(state["next"]), int(state["offered"])
+        self._rows = with_codes(state["rows"], self._rows.shape[1])
+        self._next, self.offered = int(state["next"]), int(state["offered"])
+
+
+def with_codes(rows: NDArray[Any], columns: int) -> NDArray[Any]:
+    """Return kept feature rows with as many columns: those of an older state have no codes behind them."""
+    lacking = columns - rows.shape[1]
+    return rows if not lacking else np.pad(rows, ((0, 0), (0, lacking)), constant_values=np.nan)

@@ -34,7 +34,7 @@ from anomalyai.opinion import Opinions
 from anomalyai.pending import KEPT, Part, joined
 from anomalyai.quarantine import Quarantine
 from anomalyai.records import RecordBatch
-from anomalyai.reservoir import Reservoir
+from anomalyai.reservoir import Reservoir, with_codes
 from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
 from anomalyai.shadow import Shadow
@@ -76,11 +76,12 @@ class Scorer:
         self.seed = seed
         self.features = FeatureBuilder(schema)
         self.ensemble = Ensemble(self.features.columns, seed, without)
-        self.column_names = tuple(column.name for column in self.features.columns)
+        self.column_names = tuple(column.name for column in self.features.measures)
+        codes = len(self.features.codes)
         self.calibrator = TailCalibrator.of_raw_scores()
-        self.reservoir = Reservoir(len(self.column_names))
+        self.reservoir = Reservoir(len(self.column_names), codes)
         self.flow, self.watermark = FlowRate(), Watermark(judging=schema.time is not None)
-        self.quarantine = Quarantine(len(self.column_names), len(self.features.entities))
+        self.quarantine = Quarantine(len(self.column_names), len(self.features.entities), codes)
         self.opinions = Opinions()
         self.drift, self.notices = DriftWatch(self.features.columns), Notices()
         self.seen = self.flagged = self.clean = self.adopted = self.blocks = 0
@@ -243,7 +244,7 @@ class Scorer:
 
     def explainer(self) -> Explainer:
         """Return what explains records as the scorer stands now."""
-        typical = self.ensemble.density.median
+        typical = np.append(self.ensemble.density.median, np.full(len(self.features.codes), np.nan))
         return Explainer(self.features.columns, self.features.counts, typical, self.reservoir.rows)
 
     def why(
@@ -271,8 +272,9 @@ class Scorer:
         """Return the clean rows set aside so far; None where a model scores already or too little came."""
         if self.ensemble.model is not None or self.clean < TRAIN_AFTER_CLEAN or not self.column_names:
             return None
+        rows = self.reservoir.rows[:, : len(self.column_names)]
         return TrainingSet(
-            features=self.reservoir.rows, columns=self.column_names, last_seq=self.seen, seed=self.seed
+            features=rows.copy(), columns=self.column_names, last_seq=self.seen, seed=self.seed
         )
 
     def swap(self, model: TrainedModel) -> None:
@@ -361,6 +363,7 @@ class Scorer:
         self._pending.clear()
         if state["pending"]:
             kept = {name: state[f"pending/{name}"] for name in KEPT}
+            kept["values"] = with_codes(kept["values"], len(self.features.columns))
             heard = self.ensemble.hear(kept["values"])._replace(voices=state["pending/voices"])
             self._pending.append(Part(heard=heard, **kept))
 

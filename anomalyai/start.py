@@ -42,7 +42,7 @@ class Start(NamedTuple):
         ModelError
             Naming the fields or columns that are not there.
         """
-        require_columns(model_id, columns, self.scorer.column_names)
+        require_columns(model_id, columns, self.scorer.features)
         if not adds_columns(self.schema, schema):
             raise _fields_differ(model_id, self.schema, schema)
 
@@ -62,9 +62,9 @@ def read_start(kind: str, start: bytes, feed: str, budget: AlertBudget) -> Start
 
 
 def _forget_records(scorer: Scorer) -> None:
-    columns = len(scorer.column_names)
-    scorer.quarantine = Quarantine(columns, len(scorer.features.entities))
-    scorer.ensemble.judged = JudgedRows(columns)
+    columns, codes = len(scorer.features.measures), len(scorer.features.codes)
+    scorer.quarantine = Quarantine(columns, len(scorer.features.entities), codes)
+    scorer.ensemble.judged = JudgedRows(columns, codes)
     scorer.opinions, scorer.notices = Opinions(), Notices()
     scorer.watermark = Watermark(judging=scorer.schema.time is not None)
     scorer.flow.leap()

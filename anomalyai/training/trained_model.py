@@ -32,9 +32,9 @@ class TrainedDetector(Protocol):
 class TrainedModel:
     """A trained detector with the columns it reads; `score_batch` is high for anomalous.
 
-    `columns` are those of the feature rows it is given; `preparation` makes them ready for the detector, None
-    where that takes them as they are. Only the scikit-learn estimator and plain values are kept by joblib;
-    what is compiled is derived from them.
+    `columns` are those of the feature rows that it reads; rows may have more behind them. `preparation` makes
+    them ready for the detector, None where that takes them as they are. Only the scikit-learn estimator and
+    plain values are kept by joblib; what is compiled is derived from them.
     """
 
     def __init__(
@@ -67,4 +67,7 @@ class TrainedModel:
         return self.detector.voice_batch(self._prepared(features))
 
     def _prepared(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        return features if self.preparation is None else self.preparation.apply(features)
+        if self.preparation is not None:
+            return self.preparation.apply(features)
+        width = len(self.columns)
+        return features if features.shape[1] == width else features[:, :width]

@@ -18,7 +18,7 @@ NAMES = [
     "own hour(customer|customer)", "novelty(shop|customer)", "history(customer|customer)",
     "deviation(amount|shop)", "deviation(items|shop)", "deviation(load|shop)",
     "pause(shop|shop)", "burst(shop|shop)", "surge(shop|shop)",
-    "own hour(shop|shop)", "novelty(customer|shop)", "history(shop|shop)",
+    "own hour(shop|shop)", "novelty(customer|shop)", "history(shop|shop)", "code(channel)",
 ]  # fmt: skip
 
 
