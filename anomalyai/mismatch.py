@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anomalyai.errors import ModelError, StateError
-from anomalyai.features import FeatureBuilder
 from anomalyai.provisional import MAX_RECORDS
 from anomalyai.schema import FeedSchema
 
-__all__ = ["require_columns", "require_schema", "require_young", "unfit"]
+__all__ = ["reads", "require_columns", "require_schema", "require_young", "unfit"]
 
 
 def require_schema(schema: FeedSchema, applied: FeedSchema) -> None:
@@ -34,20 +33,31 @@ def require_young(model_id: str, seen: int, schema: FeedSchema) -> None:
         )
 
 
-def require_columns(model_id: str, columns: Sequence[str], features: FeatureBuilder) -> None:
-    """Check that a model reads the columns that there are, with or without the codes behind them.
+def reads(columns: Sequence[str], known: Sequence[str]) -> bool:
+    """Return whether a model's columns are those of a feed, with or without the codes behind them.
+
+    >>> reads(["value(a)"], ["value(a)", "code(b)"]), reads(["value(a)"], ["value(a)", "rarity(b)"])
+    (True, False)
+    """
+    return tuple(columns) in (tuple(known), _measures(known))
+
+
+def _measures(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not name.startswith("code("))
+
+
+def require_columns(model_id: str, columns: Sequence[str], known: Sequence[str]) -> None:
+    """Check that a model reads the columns that there are, codes included, as `reads` says.
 
     Raises
     ------
     ModelError
         Naming columns that are not there.
     """
-    known = tuple(column.name for column in features.columns)
-    measures = known[: len(features.measures)]
-    if tuple(columns) not in (known, measures):
+    if not reads(columns, known):
         missing = [name for name in columns if name not in known]
         raise ModelError(
-            f"model {model_id!r} reads {len(columns)} columns and the feed has {len(measures)}; "
+            f"model {model_id!r} reads {len(columns)} columns and the feed has {len(_measures(known))}; "
             f"not in the feed: {', '.join(missing[:5]) or 'none'}",
             code="model_columns",
             hint="train a model on this feed's own records",

@@ -111,8 +111,8 @@ class Pipeline:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the feature columns, which a trained model has to read."""
-        return self._scorer.column_names
+        """Names of the feature columns, which a trained model has to read (`anomalyai.mismatch.reads`)."""
+        return tuple(column.name for column in self._scorer.features.columns)
 
     @property
     def promised_rate(self) -> float:
@@ -246,7 +246,7 @@ class Pipeline:
         ModelError
             The model was trained on other columns than the feed has.
         """
-        require_columns(model_id, model.columns, self._scorer.features)
+        require_columns(model_id, model.columns, self.columns)
         self._scorer.swap(model)
         self.model_id = model_id
         shadow = self._scorer.shadow
@@ -260,7 +260,7 @@ class Pipeline:
 
     def shadow(self, model_id: str, model: TrainedModel) -> None:
         """Let a candidate score beside the model, without alerting; raises as `swap` does."""
-        require_columns(model_id, model.columns, self._scorer.features)
+        require_columns(model_id, model.columns, self.columns)
         self._scorer.begin_shadow(model_id, model)
 
     def end_shadow(self) -> None:
@@ -377,7 +377,7 @@ class Pipeline:
                 raise StateError(
                     f"the state needs the model {model_id!r}, which was not given", code="model_missing"
                 )
-            require_columns(model_id, models[model_id].columns, pipeline._scorer.features)
+            require_columns(model_id, models[model_id].columns, pipeline.columns)
             pipeline._scorer.ensemble.model = models[model_id]
             pipeline.model_id = model_id
         candidate = pipeline.shadow_id

@@ -42,7 +42,7 @@ class Start(NamedTuple):
         ModelError
             Naming the fields or columns that are not there.
         """
-        require_columns(model_id, columns, self.scorer.features)
+        require_columns(model_id, columns, [c.name for c in self.scorer.features.columns])
         if not adds_columns(self.schema, schema):
             raise _fields_differ(model_id, self.schema, schema)
 

@@ -18,7 +18,7 @@ from msgspec import Meta
 from anomalyai.control import ModelSwap
 from anomalyai.errors import ModelError
 from anomalyai.manifest import Manifest
-from anomalyai.mismatch import require_columns, require_young
+from anomalyai.mismatch import reads, require_columns, require_young
 from anomalyai.schema import FeedSchema
 from stream.champion.past import Past, Promotion, before
 from stream.engine import Engine
@@ -92,7 +92,11 @@ class Promotions:
             if standing is not None and standing.model == model_id:
                 return Promoted(feed, model_id, model_id, None)
             swap = ModelSwap(model_id, manifest.sha256, manifest.algorithm, by=by, note=note)
-            if standing is None or standing.columns != manifest.columns or _begins(standing, manifest):
+            if (
+                standing is None
+                or not reads(manifest.columns, standing.columns)
+                or _begins(standing, manifest)
+            ):
                 schema = self._begun_with(feed, manifest, standing)
                 durable = self._feeds.declare(feed, schema)
                 if durable is not None:
