@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from anomalyai.scorer import Scorer
     from anomalyai.training import TrainedModel
 
-__all__ = ["Shadow"]
+__all__ = ["Shadow", "ShadowCounts"]
 
 RECENT = 4_096
 """Latest records whose scores are kept, for the figures that need scores and for labels that come later."""
@@ -50,6 +50,22 @@ RECENT = 4_096
 BOTH_EXAMPLES = 10
 _CHAMPION, _CANDIDATE = 1, 2
 UNKNOWN = -1
+
+
+class ShadowCounts(msgspec.Struct, frozen=True):
+    """What a candidate has come to since record `since_seq`; `since` is that one's time, RFC 3339.
+
+    Of the `records` that were compared, both flagged `both`, the candidate alone `added`, the champion alone
+    `removed`.
+    """
+
+    model: str
+    since_seq: int | None
+    since: str | None
+    records: int
+    both: int
+    added: int
+    removed: int
 
 
 class Shadow:
@@ -213,15 +229,11 @@ class Shadow:
 
     def status(self) -> dict[str, Any]:
         """Return the counts, ready for JSON."""
-        return {
-            "model": self.model_id,
-            "since_seq": self.since_seq,
-            "since": self._since,
-            "records": self.records,
-            "both": self.both,
-            "added": self.added,
-            "removed": self.removed,
-        }
+        counts = ShadowCounts(
+            self.model_id, self.since_seq, self._since, self.records, self.both, self.added, self.removed
+        )
+        found: dict[str, Any] = msgspec.to_builtins(counts)
+        return found
 
     def _voice(self, scorer: Scorer, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the candidate alone says of feature rows, in nats; NaN before scales were taken."""

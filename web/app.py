@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from web import (
+    candidate,
     document,
     errors,
     feeds,
@@ -51,7 +52,7 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
         app, settings.server.allowed_hosts, settings.server.allowed_origins, loose_styles=not page.has_uplot()
     )
     sockets.init_app(app, site)
-    for blueprint in (document, feeds, ingest, live, models, predict, standing, verdict):
+    for blueprint in (candidate, document, feeds, ingest, live, models, predict, standing, verdict):
         app.register_blueprint(blueprint.blueprint)
     page.init_app(app)
     app.wsgi_app = WebSocketMiddleware(  # type: ignore[method-assign]

@@ -25,6 +25,7 @@ COMMANDS = {
     "score": "Score the records of a file.",
     "backtest": "Measure detection on a labelled file.",
     "evaluate": "Evaluate detection on a file, beside simpler scorers.",
+    "whatif": "Show what another model or budget would have flagged.",
     "repair": "Save what can be read of a damaged database.",
     "bench": "Measure speed on this machine.",
 }

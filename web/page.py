@@ -13,6 +13,7 @@ import hashlib
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, Flask, Response, abort, render_template, request, send_file, send_from_directory
 
@@ -31,7 +32,12 @@ blueprint = Blueprint("page", __name__)
 @operation(answers={200: {"text/html": str}})
 def index() -> Response:
     """Answer the page."""
-    html = LINK.sub(_with_version, render_template("index.html", uplot=has_uplot()))
+    return render_page("index.html", uplot=has_uplot())
+
+
+def render_page(template: str, **values: Any) -> Response:
+    """Return a page with every static file it names under its version."""
+    html = LINK.sub(_with_version, render_template(template, **values))
     response = Response(html, mimetype="text/html")
     response.headers["Cache-Control"] = "no-cache"
     return response

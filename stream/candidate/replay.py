@@ -31,6 +31,7 @@ from stream.log import LogItem, LogReader
 from stream.loss import Losses
 from stream.models import Models
 from stream.recovery import Recovery
+from stream.secret import instance_secret
 from stream.shard import Shard
 from stream.snapshot import Snapshots
 from stream.store import Store
@@ -215,7 +216,7 @@ def opened(data: Path) -> Iterator[Replays]:
     require_database(data)
     database = Database(data)
     try:
-        yield Replays(data, database, Models(ModelStore(data / "models")))
+        yield Replays(data, database, Models(ModelStore(data / "models", instance_secret(data))))
     finally:
         database.close()
 

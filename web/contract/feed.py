@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from anomalyai.alert import Maturity, Severity, Status
 from anomalyai.notice import Notice
 from anomalyai.schema import FeedSchema
+from anomalyai.shadow import ShadowCounts
 from stream.champion.past import Promotion
 from stream.message import SilenceFigures
 
@@ -95,7 +96,7 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None
     promised_rate: float | None
     realised_rate: float | None
-    shadow: dict[str, Any] | UnsetType | None = UNSET
+    shadow: ShadowCounts | UnsetType | None = UNSET
     seen: int | UnsetType = UNSET
     clean: Annotated[int, Meta(description="Records learnt as normal.")] | UnsetType = UNSET
     train_at: Annotated[int | None, Meta(description="Clean records of the first model.")] | UnsetType = UNSET
