@@ -45,12 +45,15 @@ def command(
     Reads only, so a server may run on the same directory. The span ends at the feed's last record and goes by
     when records came in. Precision and recall are given where labels or verdicts say what the truth is.
     """
+    import logging
+
     import msgspec
 
     from anomalyai.budget import AlertBudget
     from stream.candidate.replay import Question, opened
     from web.progress import Bar
 
+    logging.getLogger("anomalyai.stream").setLevel(logging.ERROR)  # snapshots that are too new are expected
     if budget is not None:
         AlertBudget.parse(budget)
     with opened(data) as replays, Bar("playing") as bar:
