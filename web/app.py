@@ -13,6 +13,7 @@ from web import (
     errors,
     feeds,
     ingest,
+    jobs,
     live,
     models,
     page,
@@ -20,6 +21,7 @@ from web import (
     security,
     sockets,
     standing,
+    train,
     verdict,
 )
 from web.metrics import Metrics
@@ -52,7 +54,8 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
         app, settings.server.allowed_hosts, settings.server.allowed_origins, loose_styles=not page.has_uplot()
     )
     sockets.init_app(app, site)
-    for blueprint in (candidate, document, feeds, ingest, live, models, predict, standing, verdict):
+    routes = (candidate, document, feeds, ingest, jobs, live, models, predict, standing, train, verdict)
+    for blueprint in routes:
         app.register_blueprint(blueprint.blueprint)
     page.init_app(app)
     app.wsgi_app = WebSocketMiddleware(  # type: ignore[method-assign]

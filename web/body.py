@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 import zlib
+from collections.abc import Generator
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -43,14 +44,7 @@ def read_body() -> bytes:
         400: it ended early or is broken; 408: it did not come in time.
     """
     limit = current_site().settings.server.max_body_bytes
-    declared = request.content_length
-    stream = get_input_stream(request.environ)
-    if declared is not None and declared > limit:
-        _drain(stream)
-        raise _too_large(limit)
-    body = _read(stream, limit)
-    if declared is not None and len(body) < declared:
-        raise RequestError(400, "body_incomplete", f"the body ended after {len(body)} of {declared} bytes")
+    body = b"".join(body_pieces(limit, _too_large(limit)))
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in ("gzip", "x-gzip"):
         return _gunzip(body, limit)
@@ -87,24 +81,50 @@ def read_json(kind: type[T], body: bytes) -> T:
         raise UnreadableBody(f"expected a JSON object: {error}") from error
 
 
-def _read(stream: _Readable, limit: int) -> bytes:
-    parts: list[bytes] = []
+def body_pieces(limit: int, too_large: TooLarge) -> Generator[bytes, None, None]:
+    """Yield the request's body as it comes, at most `STEP_BYTES` at a time and `limit` in all.
+
+    Where its taker raises in between, the rest is drained.
+
+    Raises
+    ------
+    TooLarge
+        It is more than `limit`: `too_large`.
+    RequestError
+        As `read_body`.
+    """
+    declared = request.content_length
+    stream = get_input_stream(request.environ)
+    if declared is not None and declared > limit:
+        drain(stream)
+        raise too_large
     size = 0
+    while piece := _piece(stream, min(STEP_BYTES, limit + 1 - size), size):
+        size += len(piece)
+        if size > limit:
+            drain(stream)
+            raise too_large
+        whole = False
+        try:
+            yield piece
+            whole = True
+        finally:
+            if not whole:
+                drain(stream)
+    if declared is not None and size < declared:
+        raise RequestError(400, "body_incomplete", f"the body ended after {size} of {declared} bytes")
+
+
+def _piece(stream: _Readable, most: int, size: int) -> bytes:
     try:
-        while part := stream.read(min(STEP_BYTES, limit + 1 - size)):
-            parts.append(part)
-            size += len(part)
-            if size > limit:
-                _drain(stream)
-                raise _too_large(limit)
+        return stream.read(most)
     except (TimeoutError, BlockingIOError) as error:
         raise RequestError(408, "timeout", f"the body stalled after {size} bytes") from error
     except (OSError, ParseException) as error:
         raise RequestError(400, "body_broken", f"the body broke off after {size} bytes: {error}") from error
-    return b"".join(parts)
 
 
-def _drain(stream: _Readable) -> None:
+def drain(stream: _Readable) -> None:
     """Take what an over-long body still brings, bounded: a client that is cut off never sees its answer."""
     connection = request.environ.get("gunicorn.socket")
     if isinstance(connection, socket.socket):

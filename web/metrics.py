@@ -141,6 +141,7 @@ class _Scrape(Collector):
         stats = self._runtime.stats()
         for figure in RUNTIME_FIGURES:
             yield _family("anomalyai", figure, [([], stats)])
+        yield from _trainings(self._runtime.jobs.figures())
         feeds = [([feed["feed"]], feed) for feed in (self._runtime.feeds() if stats["ready"] else [])]
         for figure in FEED_FIGURES:
             yield _family("anomalyai_feed", figure, feeds, labels=("feed",))
@@ -153,6 +154,18 @@ class _Scrape(Collector):
             for cell in feed["alerts_by"]:
                 by.add_metric([*names, cell["severity"], cell["status"]], float(cell["count"]))
         yield by
+
+
+def _trainings(figures: Mapping[str, Any]) -> Iterator[Metric]:
+    jobs = GaugeMetricFamily("anomalyai_jobs", "Trainings that are listed, by state.", labels=("state",))
+    for state, count in sorted(figures["states"].items()):
+        jobs.add_metric([state], count)
+    yield jobs
+    yield CounterMetricFamily(
+        "anomalyai_training_seconds",
+        "Time that training processes have run since the start.",
+        value=figures["seconds"],
+    )
 
 
 def method_label(method: str) -> str:

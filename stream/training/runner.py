@@ -119,8 +119,9 @@ class Runner:
             state="done",
             model=manifest.id,
             error=None,
+            stage=None,
             fraction=1.0,
-            seconds_left=0.0,
+            seconds_left=None,
             finished=rfc3339(self._clock.now_s()),
         )
         try:
@@ -185,4 +186,7 @@ class Runner:
 
 def ended(job: Job, state: str, failure: Failure | None, at_s: float) -> Job:
     """Return a job that has come to an end without a model."""
-    return msgspec.structs.replace(job, state=state, error=failure, seconds_left=None, finished=rfc3339(at_s))
+    finished = rfc3339(at_s)
+    return msgspec.structs.replace(
+        job, state=state, error=failure, stage=None, fraction=0.0, seconds_left=None, finished=finished
+    )

@@ -31,7 +31,7 @@ def test_a_process_trains_the_model_that_training_in_place_gives(tmp_path: Path)
         made.jobs.keep("f-7", training_set())
         made.first("f-7")
         job = made.finished("f-7")
-        assert (job.state, job.error, job.fraction, job.seconds_left) == ("done", None, 1.0, 0.0)
+        assert (job.state, job.error, job.fraction, job.seconds_left) == ("done", None, 1.0, None)
         assert made.installed == [("f", job.model)]
         assert made.files() == []
         assert made.jobs.latest_first("f") == job
