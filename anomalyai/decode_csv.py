@@ -3,6 +3,7 @@
 A cell is text. A column becomes numbers only if its first 500 filled cells are numbers and its field is not
 declared as an entity or identifier, whose texts are kept exactly; a cell with a leading zero (`00501`) is no
 number either. Once a field's type is known it holds for the tables that follow. An empty cell is missing.
+Semicolons and tabs separate cells too, and decimal commas are read.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from anomalyai.csv_dialect import SNIFFED_LINES, sniff
 from anomalyai.decode_exact import FLOAT_BOUND, MAX_INTEGER_DIGITS, RecordError, describe
 from anomalyai.errors import UnreadableBody, shorten
 from anomalyai.schema import MAX_NAME_CHARS, FeedSchema, JsonType, Kind
@@ -57,11 +59,15 @@ class Table(NamedTuple):
 class CsvRows:
     """Lines of cells read from lines of text; a line that is no CSV comes as the error it makes.
 
-    Blank lines are left out.
+    Blank lines are left out. How the table is written is told from its first lines (`anomalyai.csv_dialect`).
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._rows = filter(None, csv.reader(lines, strict=True))
+        following = iter(lines)
+        first = list(islice(following, SNIFFED_LINES))
+        dialect = sniff(first)
+        cells = csv.reader(chain(first, following), delimiter=dialect.delimiter, strict=True)
+        self._rows = map(dialect.plain, filter(None, cells)) if dialect.marks else filter(None, cells)
 
     @classmethod
     def of_body(cls, body: bytes) -> CsvRows:
@@ -100,14 +106,10 @@ def header_of(rows: CsvRows) -> tuple[str, ...]:
         problem = f"expected column names of at most {MAX_NAME_CHARS} characters, got {shorten(long)}"
     elif all(_NUMBER.fullmatch(cell) for cell in first):
         problem = f"expected a CSV header line, got numbers: {shorten(','.join(first))}"
-    elif len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-        problem = f"expected cells separated by commas, got the header {shorten(names[0])}"
     elif any(map(_is_undecoded, names)):
         problem = "expected a CSV header in UTF-8, got other bytes"
     if problem is not None:
-        raise UnreadableBody(
-            problem, field=twice, hint="The first line must hold the field names, comma-separated"
-        )
+        raise UnreadableBody(problem, field=twice, hint="The first line must hold the field names")
     return names
 
 

@@ -92,6 +92,11 @@ class Intake:
         return self.counters.rejected
 
     @property
+    def valued(self) -> frozenset[str]:
+        """Scored fields that had a value in some accepted record."""
+        return frozenset(self._last_seen)
+
+    @property
     def vanished(self) -> tuple[str, ...]:
         """Scored fields that had values once, but none in the last 1,000 accepted records or more."""
         return tuple(n for n, seen in self._last_seen.items() if self.accepted - seen >= VANISHED_AFTER)

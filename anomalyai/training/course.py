@@ -176,6 +176,7 @@ def train_file(
             course = train_records(reader, options, feed=feed, schema=given, progress=reader.tell)
     except ModelError as error:
         raise reader.explained(error) from error
+    reader.require_fields(msgspec.convert(course.facts.schema, FeedSchema))
     return msgspec.structs.replace(course, rejected=reader.rejected, rejections=tuple(reader.rejections))
 
 

@@ -14,7 +14,7 @@ from anomalyai.files import FileBatches, read_batches
 from anomalyai.media import CSV, media_of
 from anomalyai.records import RecordBatch, Rejection
 from anomalyai.reorder import event_ordered, fell_since, latest
-from anomalyai.schema import FeedSchema
+from anomalyai.schema import FeedSchema, JsonType
 
 __all__ = ["OrderedFile", "OutOfOrder"]
 
@@ -70,6 +70,31 @@ class OrderedFile:
     def rejections(self) -> list[Rejection]:
         """The first of them."""
         return self._reader.rejections
+
+    def require_fields(self, found: FeedSchema) -> None:
+        """Check that a file with fields of its own has those that were declared, too.
+
+        Raises
+        ------
+        ModelError
+            Naming one that no record has, and the others.
+        """
+        given = self._schema or FeedSchema()
+        scored = {*given.numbers, *given.categories, *given.entities} - self._reader.intake.valued
+        lacking = [
+            field.name
+            for field in given.fields
+            if field.declared and (field.name in scored or found.by_name[field.name].type is JsonType.UNKNOWN)
+        ]
+        others = [field.name for field in found.fields if field.name not in given.by_name]
+        if lacking and others:
+            raise ModelError(
+                f"field {shorten(lacking[0])} is declared and no record has it; the file has other fields: "
+                f"{', '.join(map(shorten, others[:10]))}",
+                code="field_missing",
+                field=lacking[0],
+                hint="Declare the fields by the names that the file has",
+            )
 
     def __iter__(self) -> Iterator[RecordBatch | SchemaChange]:
         self._reader = self._open()
