@@ -152,16 +152,16 @@ class HalfSpaceTrees(Detector):
         `learn_leaves` without a second walk. No value may be missing (NaN).
         """
         rows = as_rows(X, self.n_features)
-        if np.isnan(rows).any():
+        leaves = np.empty((self.n_trees, len(rows)), dtype=np.uint16)
+        shapes = self._shapes
+        values, leaf_count = rows.reshape(-1), 1 << self.height
+        if not leaf_kernel.seek(
+            values, self.n_features, shapes.features, shapes.thresholds, leaf_count, leaves
+        ):
             raise ValueError(
                 "expected rows without missing values, since the walk of one that lacks a feature depends on "
                 "what was learnt in between: use score_batch and learn_batch"
             )
-        leaves = np.empty((self.n_trees, len(rows)), dtype=np.uint16)
-        shapes = self._shapes
-        leaf_kernel.seek(
-            rows.reshape(-1), self.n_features, shapes.features, shapes.thresholds, 1 << self.height, leaves
-        )
         return leaves
 
     def score_leaves(self, leaves: NDArray[np.uint16]) -> NDArray[np.float64]:

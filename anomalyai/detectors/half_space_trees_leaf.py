@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.detectors.compilation import compiled
-from anomalyai.detectors.half_space_trees_kernel import BLOCK_ROWS, SIZE_LIMIT, descend, pivot, tabulate
+from anomalyai.detectors.half_space_trees_kernel import BLOCK_ROWS, ONE, SIZE_LIMIT, pivot, tabulate
+
+FOUR = np.uint64(4)
 
 
 @compiled
@@ -22,21 +24,94 @@ def seek(
     thresholds: NDArray[np.float64],
     n_leaves: int,
     leaves: NDArray[np.uint16],
-) -> None:
-    """Write the leaf of every row in every tree to `leaves` [trees, rows], `width` values to a row."""
+) -> bool:
+    """Write the leaf of every row in every tree to `leaves` [trees, rows], `width` values to a row.
+
+    Returns whether no value was missing (NaN); where one was, the leaves mean nothing. The first two levels
+    ask at most three columns, which are laid out one after another, so that vector instructions serve.
+    """
     n_rows = leaves.shape[1]
-    nodes = np.empty(min(n_rows, BLOCK_ROWS), dtype=np.uint32)
+    nodes = np.empty(min(n_rows, BLOCK_ROWS), dtype=np.uint64)
+    columns = np.empty((width, len(nodes)))
+    whole = True
     for start in range(0, n_rows, BLOCK_ROWS):
         rows = min(BLOCK_ROWS, n_rows - start)
+        for i in range(rows):
+            for j in range(width):
+                value = values[(start + i) * width + j]
+                columns[j, i] = value
+                whole &= value == value  # noqa: PLR0124 - false of NaN alone
         for tree in range(leaves.shape[0]):
-            for i in range(rows):
-                nodes[i] = 1
-            reached = 1
-            while reached < n_leaves:
-                descend(values, start * width, width, features, thresholds, tree * n_leaves, nodes, rows)
+            base = tree * n_leaves
+            reached = _begin(columns, features, thresholds, base, n_leaves, nodes, rows)
+            while 2 * reached < n_leaves:
+                _step(values, start * width, width, features, thresholds, base, nodes, rows)
                 reached *= 2
-            for i in range(rows):
-                leaves[tree, start + i] = np.uint16(nodes[i] - np.uint32(n_leaves))
+            found = leaves[tree, start : start + rows]
+            _finish(values, start * width, width, features, thresholds, base, nodes, n_leaves, found)
+    return whole
+
+
+@compiled
+def _begin(
+    columns: NDArray[np.float64],
+    features: NDArray[np.uint16],
+    thresholds: NDArray[np.float64],
+    base: int,
+    n_leaves: int,
+    nodes: NDArray[np.uint64],
+    n_rows: int,
+) -> int:
+    """Send rows from the root two levels down, where there are three; returns how many nodes are there."""
+    if n_leaves < 8:
+        for i in range(n_rows):
+            nodes[i] = ONE
+        return 1
+    root, low, high = columns[features[base + 1]], columns[features[base + 2]], columns[features[base + 3]]
+    at_root, at_low, at_high = thresholds[base + 1], thresholds[base + 2], thresholds[base + 3]
+    for i in range(n_rows):
+        side = np.uint64(not root[i] < at_root)
+        below_low, below_high = np.uint64(not low[i] < at_low), np.uint64(not high[i] < at_high)
+        nodes[i] = FOUR | (side << ONE) | (side & below_high) | (below_low & ~side)
+    return 4
+
+
+@compiled
+def _step(
+    values: NDArray[np.float64],
+    row: int,
+    width: int,
+    features: NDArray[np.uint16],
+    thresholds: NDArray[np.float64],
+    base: int,
+    nodes: NDArray[np.uint64],
+    n_rows: int,
+) -> None:
+    """Move the `nodes` of the rows from `values[row]` on one level down the tree at `base`."""
+    for i in range(n_rows):
+        at = np.uint64(base) + nodes[i]
+        value = values[np.uint64(row) + np.uint64(i) * np.uint64(width) + np.uint64(features[at])]
+        nodes[i] = (nodes[i] << ONE) | np.uint64(not value < thresholds[at])
+
+
+@compiled
+def _finish(
+    values: NDArray[np.float64],
+    row: int,
+    width: int,
+    features: NDArray[np.uint16],
+    thresholds: NDArray[np.float64],
+    base: int,
+    nodes: NDArray[np.uint64],
+    n_leaves: int,
+    found: NDArray[np.uint16],
+) -> None:
+    """Write the leaves below the `nodes` of the rows from `values[row]` on to `found` [rows]."""
+    for i in range(len(found)):
+        at = np.uint64(base) + nodes[i]
+        value = values[np.uint64(row) + np.uint64(i) * np.uint64(width) + np.uint64(features[at])]
+        side = np.uint64(not value < thresholds[at])
+        found[i] = np.uint16(((nodes[i] << ONE) | side) - np.uint64(n_leaves))
 
 
 @compiled
