@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anomalyai.detectors.compilation import compiled
 from anomalyai.detectors.half_space_trees import HalfSpaceTrees
+from anomalyai.detectors.half_space_trees_leaf import sum_scores
 
 TREE_SETS = 3
 TREES = 25
@@ -74,9 +75,10 @@ class TreeGroup:
     def thinness(self, leaves: NDArray[np.uint16]) -> NDArray[np.float64]:
         """Return the mean over the ensembles of -ln(mass), float64 [n]."""
         total = np.zeros(leaves.shape[2])
-        for place, trees in enumerate(self.sets):
-            add_thinness(trees.score_leaves(leaves[place]), total)
-        return total / len(self.sets)
+        if self.is_warm:
+            tables = tuple(trees.table for trees in self.sets)
+            sum_thinness(leaves, tables, self.sets[0].most, total)
+        return total
 
     def learn_leaves(self, leaves: NDArray[np.uint16], rows: NDArray[np.int64] | None = None) -> None:
         """Learn clean rows by where they fell, all or those at `rows`."""
@@ -132,10 +134,19 @@ def _widened(low: float, high: float, share: float) -> tuple[float, float]:
 
 
 @compiled
-def add_thinness(scores: Any, total: Any) -> None:
-    """Add -ln(mass), the mass being what a half-space tree's score [n] lacks of 1, to `total` [n]."""
+def sum_thinness(leaves: Any, tables: Any, most: Any, total: Any) -> None:
+    """Write the mean over the ensembles of -ln(mass) to `total` [n], which is 0 before.
+
+    `tables` are the scores of each ensemble's leaves, which come to `most` at most over its trees; the mass
+    is what a half-space tree's score lacks of 1.
+    """
+    scores = np.empty(len(total))
+    for place in range(len(tables)):
+        sum_scores(leaves[place], tables[place], len(tables[place]) // leaves.shape[1], most, scores)
+        for i in range(len(total)):
+            total[i] -= np.log(max(1.0 - scores[i], LEAST_MASS))
     for i in range(len(total)):
-        total[i] -= np.log(max(1.0 - scores[i], LEAST_MASS))
+        total[i] /= len(tables)
 
 
 @compiled

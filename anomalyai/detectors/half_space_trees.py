@@ -109,6 +109,16 @@ class HalfSpaceTrees(Detector):
         return bool(self._reference[:of_one].any())
 
     @property
+    def table(self) -> NDArray[np.float64]:
+        """What each leaf adds to a row's sum under the last full window, tree after tree; to be read."""
+        return self._table
+
+    @property
+    def most(self) -> float:
+        """The sum over the trees of a row that shares its leaves with all of a window."""
+        return float(self.n_trees) * float(self.window_size) * float((2 << self.height) - 1)
+
+    @property
     def rows_to_pivot(self) -> int:
         """How many more learnt rows fill the current window, whose masses then become the reference."""
         return self.window_size - self._counter
@@ -168,8 +178,7 @@ class HalfSpaceTrees(Detector):
         """Return what `score_batch` returns for the rows that reach these leaves, [n]."""
         scores = np.zeros(leaves.shape[1], dtype=np.float64)
         if self.is_warm:
-            max_score = float(self.n_trees) * float(self.window_size) * float((2 << self.height) - 1)
-            leaf_kernel.sum_scores(leaves, self._table, 1 << self.height, max_score, scores)
+            leaf_kernel.sum_scores(leaves, self._table, 1 << self.height, self.most, scores)
         return scores
 
     def learn_leaves(self, leaves: NDArray[np.uint16], rows: NDArray[np.int64] | None = None) -> None:
