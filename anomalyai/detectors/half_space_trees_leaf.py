@@ -40,7 +40,7 @@ def seek(
             for j in range(width):
                 value = values[(start + i) * width + j]
                 columns[j, i] = value
-                whole &= value == value  # noqa: PLR0124 - false of NaN alone
+                whole &= not np.isnan(value)
         for tree in range(leaves.shape[0]):
             base = tree * n_leaves
             reached = _begin(columns, features, thresholds, base, n_leaves, nodes, rows)
