@@ -40,11 +40,16 @@ class Layout:
         self._places: dict[str, list[tuple[str, int]]] = {field: [] for field in self.fields}
         for j, column in enumerate(columns):
             self._places[column.field].append((column.aspect, j))
+        self._found: dict[tuple[str, tuple[str, ...]], list[int]] = {}  # asked for again with every record
         self._counts = {(c.aspect, c.field, c.entity): j for j, c in enumerate(count_columns)}
 
     def places(self, field: str, *aspects: str) -> list[int]:
         """Return the columns of a field, those with one of the aspects if any are given."""
-        return [j for aspect, j in self._places[field] if not aspects or aspect in aspects]
+        found = self._found.get((field, aspects))
+        if found is None:
+            found = [j for aspect, j in self._places[field] if not aspects or aspect in aspects]
+            self._found[field, aspects] = found
+        return found
 
     def count(self, aspect: str, field: str, entity: str | None) -> int | None:
         """Return the place of a count; None if there is no such count."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 from numpy.typing import NDArray
 
 from anomalyai.data_frame import records_of
@@ -63,6 +64,14 @@ class _Body:
             return {name: column[i] for name, column in opened.items()}
         return msgspec.json.decode(opened[i], type=dict[str, Any])
 
+    def value(self, i: int, name: str) -> Any:
+        """Return what record `i` has under a name, UNSET where it has no such name."""
+        opened = self._open()
+        if isinstance(opened, dict):
+            column = opened.get(name)
+            return UNSET if column is None else column[i]
+        return self.record(i).get(name, UNSET)
+
     def part(self, a: int, b: int) -> bytes:
         opened = self._open()
         if isinstance(opened, dict):
@@ -86,6 +95,11 @@ class _Bodies:
     def record(self, i: int) -> dict[str, Any]:
         place = bisect_right(self._ends, i)
         return self._parts[place].record(i - self._ends[place] + self._parts[place].n)
+
+    def value(self, i: int, name: str) -> Any:
+        place = bisect_right(self._ends, i)
+        part = self._parts[place]
+        return part.value(i - self._ends[place] + part.n, name)
 
     def part(self, a: int, b: int) -> bytes:
         return join_rows([msgspec.json.encode(self.record(i)) for i in range(a, b)])
@@ -180,9 +194,15 @@ class RecordBatch:
         """Return record `i` as it came, nested where it was; columns give null where a value is missing."""
         return self._body.record(self._offset + range(self.n)[i])
 
+    def value(self, i: int, name: str) -> Any:
+        """Return what record `i` has at its top level under a name, UNSET where it has no such name."""
+        return self._body.value(self._offset + range(self.n)[i], name)
+
     def text(self, i: int, field: str) -> str | None:
         """Return the exact text of a category, entity or id of record `i`; None where it is missing."""
-        value = flatten(self.record(i), self.schema).get(field)
+        value = self.value(i, field)
+        if value is UNSET or isinstance(value, dict):  # nested, or missing
+            value = flatten(self.record(i), self.schema).get(field)
         return None if value is None else exact_text(value)
 
     def numbered(self, first_seq: int) -> RecordBatch:
