@@ -75,6 +75,7 @@ class Engine:
         self._processor = Processor(parts, self._stopping)
         self.fault: str | None = None
         self._second_s = 0.0
+        self._companions: dict[str, Callable[[], None]] = {}
         self._threads = {
             name: threading.Thread(target=self._guarded, args=(name, body), name=name, daemon=True)
             for name, body in (
@@ -84,6 +85,13 @@ class Engine:
                 ("snapshot", parts.checkpoints.run),
             )
         }
+
+    def accompany(self, name: str, body: Callable[[], None], close: Callable[[], None]) -> None:
+        """Let a thread run `body` from `start` until `close` ends it at the stop. Called before `start`."""
+        self._threads[name] = threading.Thread(
+            target=self._guarded, args=(name, body), name=name, daemon=True
+        )
+        self._companions[name] = close
 
     @property
     def dead_letters(self) -> int:
@@ -111,7 +119,9 @@ class Engine:
         self._stopping.set()
         self._inbox.put(None)
         parts.training.close()
-        for name in ("engine", "training"):
+        for close in self._companions.values():
+            close()
+        for name in ("engine", "training", *self._companions):
             self._join(name, deadline_s)
         self._processor.abandoned = True
         parts.writer.close()

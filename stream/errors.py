@@ -16,6 +16,7 @@
         ├── UnknownAlert            no such alert
         ├── UnknownEvent            no such record in the feed
         ├── NoModel                 the feed has no trained model yet
+        ├── RetrainingRuns          the feed's model is being trained again already
         ├── NoShadow                the model is not in the feed's shadow
         ├── NoEarlierModel          the feed's promotions hold no model to go back to
         ├── UnknownJob              no such training
@@ -128,6 +129,12 @@ class NoModel(StreamError):
     """The feed has no trained model yet."""
 
     code = "no_model"
+
+
+class RetrainingRuns(StreamError):
+    """The feed's model is being trained again already."""
+
+    code = "retraining_runs"
 
 
 class NoShadow(StreamError):

@@ -39,6 +39,8 @@ from stream.prediction import Predictions
 from stream.processor import Parts
 from stream.producer import ProducerSession, Sessions
 from stream.recovery import Recovery
+from stream.retraining.decision import Decisions
+from stream.retraining.retraining import Means, Retraining
 from stream.secret import instance_secret
 from stream.settings import Settings
 from stream.silence import Ticker
@@ -88,6 +90,9 @@ class Runtime:
         )
         self.shadows = Shadows(self._feeds, self._models, self._engine)
         self.comparisons = Comparisons(data, self._feeds, self._models, self._engine, clock)
+        means = Means(self._feeds, self._engine, self.jobs, self.models, self.comparisons, self.promotions)
+        decisions = Decisions(self._database, self._writer, settings.retraining.max_decisions)
+        self.retraining = Retraining(settings.retraining, clock, means, decisions)
         self.judgements = Judgements(
             self._feeds, self._store, Lookup(self._reader), self._engine, self._require_ready
         )
@@ -143,6 +148,7 @@ class Runtime:
 
     def stop(self, timeout_s: float) -> None:
         """Finish what was admitted, save the state, end the threads and let the directory go."""
+        self.retraining.close()
         self.comparisons.close()
         self._engine.stop(timeout_s)
         self._database.close()
@@ -367,6 +373,7 @@ class Runtime:
         def on_second(monotonic_s: float) -> None:
             self._status.tick(self._engine)
             ticker.tick(self._engine)
+            self.retraining.tick()
 
         return Engine(parts, on_second)
 

@@ -153,6 +153,41 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
 
 
+class Retraining(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a feed's model is trained again, and what it must keep to before it goes live by itself."""
+
+    every_s: Annotated[
+        float, Meta(ge=0, description="Seconds after which a feed's model is trained again; 0 never does.")
+    ] = 86_400.0
+    every_records: Annotated[
+        int, Meta(ge=1, description="Records that a feed must have had since its model was trained.")
+    ] = 10_000
+    on_drift: Annotated[bool, Meta(description="Train again when a feed drifts.")] = True
+    cooldown_s: Annotated[
+        float, Meta(ge=0, description="Seconds between a retraining and one for a drift after it.")
+    ] = 3_600.0
+    last_s: Annotated[
+        float, Meta(ge=0, description="Seconds of the log that are trained on; 0 takes all of it.")
+    ] = 604_800.0
+    gate_records: Annotated[
+        int, Meta(ge=500, le=200_000, description="Latest records that a new model is compared on.")
+    ] = 20_000
+    rate_factor: Annotated[
+        float,
+        Meta(ge=1, le=100, description="How far its alert rate may be from the promised one, as a factor."),
+    ] = 3.0
+    min_agreement: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Share of the records flagged by either model that both must flag."),
+    ] = 0.5
+    max_precision_loss: Annotated[
+        float, Meta(ge=0, le=1, description="How much lower its average precision may be, where labels are.")
+    ] = 0.05
+    max_decisions: Annotated[
+        int, Meta(ge=10, le=10_000, description="Decisions on retrainings that are kept of each feed.")
+    ] = 200
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings; `Settings()` holds the defaults."""
 
@@ -164,6 +199,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Engine = Engine()
     feed: Feed = Feed()
     training: Training = Training()
+    retraining: Retraining = Retraining()
 
     @property
     def data_path(self) -> Path:

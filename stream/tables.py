@@ -167,3 +167,13 @@ job = Table(
     Index("job_by_feed", "feed"),
 )
 """Trainings, so that one that a crash cut short is started again."""
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("number", _Count, primary_key=True),
+    Column("feed", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON
+    Index("decision_by_feed", "feed", "number"),
+)
+"""What was decided about retrainings, the latest of each feed."""

@@ -18,6 +18,7 @@ from web import (
     models,
     page,
     predict,
+    retraining,
     security,
     sockets,
     standing,
@@ -54,8 +55,9 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
         app, settings.server.allowed_hosts, settings.server.allowed_origins, loose_styles=not page.has_uplot()
     )
     sockets.init_app(app, site)
-    routes = (candidate, document, feeds, ingest, jobs, live, models, predict, standing, train, verdict)
-    for blueprint in routes:
+    inward = (ingest, jobs, predict, train, verdict)
+    outward = (candidate, document, feeds, live, models, retraining, standing)
+    for blueprint in (*inward, *outward):
         app.register_blueprint(blueprint.blueprint)
     page.init_app(app)
     app.wsgi_app = WebSocketMiddleware(  # type: ignore[method-assign]

@@ -179,3 +179,19 @@ def test_the_page_says_what_is_wrong(site: Site, viewer: Viewer) -> None:
     viewer.expect_problem("409")
     page = viewer.open(site.server, f"models/{site.models.champion}/compare")
     expect(page.locator("#state")).to_contain_text("scores the feed")
+
+
+def test_a_feed_is_trained_again_by_hand(site: Site) -> None:
+    """The last test of the module: the training goes on when the server stops."""
+    server = site.server
+    decisions = f"/feeds/{FEED}/decisions"
+    assert server.request("GET", decisions).json == {"decisions": [], "cooled": 0}
+    answer = server.request("POST", f"/feeds/{FEED}/models/retrain")
+    assert answer.status == 202, answer
+    assert (answer.json["job"]["feed"], answer.json["job"]["created_by"]) == (FEED, "hand")
+    assert answer.json["job"]["algorithm"] == "dbscan", "as the present model was trained"
+    again = server.request("POST", f"/feeds/{FEED}/models/retrain")
+    assert (again.status, again.error["code"]) == (409, "retraining_runs")
+    [start] = server.request("GET", decisions).json["decisions"][-1:]
+    assert (start["kind"], start["cause"], start["job"]) == ("started", "hand", answer.json["job"]["id"])
+    assert server.request("GET", "/feeds/nowhere/decisions").error["code"] == "unknown_feed"

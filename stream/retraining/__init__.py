@@ -1,0 +1,1 @@
+"""Training a feed's model again, and what was decided about it."""

@@ -1,0 +1,1 @@
+"""Retraining on schedule, on drift and by hand."""
