@@ -373,7 +373,6 @@ class Runtime:
         def on_second(monotonic_s: float) -> None:
             self._status.tick(self._engine)
             ticker.tick(self._engine)
-            self.retraining.tick()
 
         return Engine(parts, on_second)
 

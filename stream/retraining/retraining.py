@@ -6,8 +6,8 @@ twice within the cool-down. One retraining a feed at a time. What was decided st
 is acted upon (`stream.retraining.decision`), so a restart goes on where it was: a training that has finished
 meanwhile is judged, a model that has passed is put in.
 
-Times are the runtime's clock, counts and drifts the pipeline's. `tick`, `by_hand` and `close` are for any
-thread, `run` is the body of the retraining thread.
+Times are the runtime's clock, counts and drifts the pipeline's. `by_hand` and `close` are for any thread,
+`run` is the body of the retraining thread.
 """
 
 from __future__ import annotations
@@ -74,10 +74,6 @@ class Retraining:
         self._jobs.on_trained = self.on_trained
         self._engine.accompany("retraining", self.run, self.close)
 
-    def tick(self) -> None:
-        """Look at the feeds soon."""
-        self._wake.set()
-
     def on_trained(self, job: Job, manifest: Manifest) -> None:
         """Look soon at what has become of a training; one that a crash left without its start is taken up."""
         log.info("feed %s: model %s is trained and goes to the gate", job.feed, manifest.id)
@@ -93,7 +89,7 @@ class Retraining:
     def run(self) -> None:
         """Look at the feeds until closed."""
         while not self._closing.is_set():
-            self._wake.wait()
+            self._wake.wait(POLL_S)
             self._wake.clear()
             if self._closing.is_set() or not self._engine.recovered:
                 continue

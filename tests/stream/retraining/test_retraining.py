@@ -92,7 +92,6 @@ def test_it_is_trained_on_schedule_and_a_restart_keeps_its_word(fed: Path, tmp_p
         wait_until(lambda: champion(runtime) == passed.model, "the new model")
         assert champion(runtime) != first
         clock.advance(2 * HOUR_S)  # too few records came since
-        runtime.retraining.tick()
         post(runtime, ENOUGH + MORE, 100)
         assert len(kinds(runtime)) == 3
 
@@ -138,7 +137,6 @@ def test_a_drift_begins_one_and_the_next_waits_for_the_cool_down(fed: Path, tmp_
             moved = [{**record, "score": record["score"] + 1.5} for record in records(first, 500)]
             runtime.post("f", msgspec.json.encode(moved), "application/json")
             drain(runtime)
-            runtime.retraining.tick()
             first += 500
         assert decisions(runtime)[0].cause == "drift"
         wait_until(lambda: kinds(runtime)[-1] in ends, "the gate")
@@ -148,7 +146,6 @@ def test_a_drift_begins_one_and_the_next_waits_for_the_cool_down(fed: Path, tmp_
             moved = [{**record, "score": record["score"] - 6.0} for record in records(first, 500)]
             runtime.post("f", msgspec.json.encode(moved), "application/json")
             drain(runtime)
-            runtime.retraining.tick()
             first += 500
         assert len(kinds(runtime)) == before
         clock.advance(2 * HOUR_S)
