@@ -14,7 +14,7 @@ from anomalyai.files import FileBatches, read_batches
 from anomalyai.media import CSV, media_of
 from anomalyai.records import RecordBatch, Rejection
 from anomalyai.reorder import event_ordered, fell_since, latest
-from anomalyai.schema import FeedSchema, JsonType
+from anomalyai.schema import FeedSchema, JsonType, Kind
 
 __all__ = ["OrderedFile", "OutOfOrder"]
 
@@ -27,6 +27,8 @@ READ: Final = 0.2
 
 DESCRIBED: Final = 0.6
 """Share of the whole at which the records are through the pipeline."""
+
+READ_KINDS: Final = (Kind.NUMBER, Kind.CATEGORY, Kind.ENTITY, Kind.TIME)
 
 
 class OutOfOrder(Exception):
@@ -80,11 +82,12 @@ class OrderedFile:
             Naming one that no record has, and the others.
         """
         given = self._schema or FeedSchema()
+        read = [field for field in given.fields if field.declared and field.kind in READ_KINDS]
         scored = {*given.numbers, *given.categories, *given.entities} - self._reader.intake.valued
         lacking = [
             field.name
-            for field in given.fields
-            if field.declared and (field.name in scored or found.by_name[field.name].type is JsonType.UNKNOWN)
+            for field in read
+            if field.name in scored or found.by_name[field.name].type is JsonType.UNKNOWN
         ]
         others = [field.name for field in found.fields if field.name not in given.by_name]
         if lacking and others:

@@ -121,6 +121,12 @@ def test_latin_1_names_row_and_column(tmp_path: Path) -> None:
     assert made.facts.rows == COUNT - 1
 
 
+def test_a_field_that_is_not_read_may_be_declared_and_absent(tmp_path: Path) -> None:
+    path = write(table(), tmp_path / "plain.csv")
+    made = train(path, toml='[feed]\nid = "number"\nignore = ["note"]\nnumbers = ["amount"]')
+    assert made.facts.rows == COUNT
+
+
 def test_five_hundred_columns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(150, 500)).round(3), columns=[f"x{j}" for j in range(500)])
