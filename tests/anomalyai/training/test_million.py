@@ -48,7 +48,7 @@ def run(what: str, path: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["rows"] == ROWS
-    assert found["seconds"] < MAX_S, found
+    assert found["cpu_s"] < MAX_S, found  # the machine may be busy with other tests
     assert found["peak_mb"] < MAX_MB, found
     return found
 
