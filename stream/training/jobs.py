@@ -289,10 +289,11 @@ class Jobs:
             hint="look at the machine's memory, or train on fewer records",
         )
         log.error("training %s: %s", record.job.id, failure.message)
-        job = ended(record.job, "failed", failure, self._clock.now_s())
+        now_s = self._clock.now_s()
+        job = ended(record.job, "failed", failure, now_s)
         self._register.change(record, job)
         try:
-            self._ledger.keep(self._ledger.change(job, record.failures, self._clock.now_s()))
+            self._ledger.keep(self._ledger.change(job, record.failures, now_s))
         except LogFailure as error:
             log.error("the state of training %s cannot be kept: %s", job.id, error)
 

@@ -67,11 +67,11 @@ class Runner:
     def run(self, record: Record) -> Manifest | None:
         """Take a queued job to its end; returns its model's manifest, None where there is none."""
         while not self.closing:
-            started = rfc3339(self._clock.now_s())
-            job = msgspec.structs.replace(record.job, state="running", started=started, fraction=0.0)
+            now_s = self._clock.now_s()
+            job = msgspec.structs.replace(record.job, state="running", started=rfc3339(now_s), fraction=0.0)
             if not self._register.take(record, job):
                 return None  # cancelled meanwhile
-            self._keep(record, record.job)
+            self._keep(record, job, now_s)
             outcome = self._attempt(record)
             if isinstance(outcome, Manifest) and not self.closing:
                 return self._finish(record, outcome)
@@ -114,6 +114,7 @@ class Runner:
 
     def _finish(self, record: Record, manifest: Manifest) -> Manifest | None:
         """Keep that a job is done; a first model goes into its feed in the same transaction."""
+        now_s = self._clock.now_s()
         done = msgspec.structs.replace(
             record.job,
             state="done",
@@ -122,10 +123,10 @@ class Runner:
             stage=None,
             fraction=1.0,
             seconds_left=None,
-            finished=rfc3339(self._clock.now_s()),
+            finished=rfc3339(now_s),
         )
         try:
-            self._keep(record, done, put_in=record.task.created_by == "first")
+            self._keep(record, done, now_s, put_in=record.task.created_by == "first")
         except ModelError as error:
             log.error("training %s made a model that cannot be used: %s", done.id, error)
             self._end(record, "failed", Failure.of(error))
@@ -148,13 +149,14 @@ class Runner:
             return
         job = msgspec.structs.replace(record.job, state="queued", error=failure, seconds_left=None)
         self._register.change(record, job)
-        self._keep(record, job)
+        self._keep(record, job, self._clock.now_s())
 
     def _end(self, record: Record, state: str, failure: Failure | None) -> None:
         if failure is not None:
             log.error("training %s failed: %s", record.job.id, failure.message)
-        job = ended(record.job, state, failure, self._clock.now_s())
-        self._keep(record, job)
+        now_s = self._clock.now_s()
+        job = ended(record.job, state, failure, now_s)
+        self._keep(record, job, now_s)
         if not self.closing:
             self._folders.remove(job.id)
             self._register.change(record, job)
@@ -168,10 +170,10 @@ class Runner:
         except LogFailure as error:
             log.error("the state of training %s cannot be kept: %s", job.id, error)
 
-    def _keep(self, record: Record, job: Job, *, put_in: bool = False) -> None:
+    def _keep(self, record: Record, job: Job, at_s: float, *, put_in: bool = False) -> None:
         """Keep a job's state, as soon as the log takes it; with it the swap of its model."""
         while not self.closing:
-            changes = self._ledger.change(job, record.failures, self._clock.now_s())
+            changes = self._ledger.change(job, record.failures, at_s)
             try:
                 if put_in:
                     assert job.model is not None

@@ -1,0 +1,156 @@
+"""Every algorithm from end to end: trained over HTTP, promoted, predicting, live, and loaded again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from anomalyai.training import ALGORITHMS
+from tests.serving import Answer, ServerProcess
+
+JOB_S = 100.0
+ROWS = 900
+USUAL = {"time": "2026-03-02T10:00:00Z", "customer": "c3", "country": "DE", "amount": 50.0, "items": 3}
+ODD = {**USUAL, "amount": 9_000.0, "items": 400}
+
+
+def payments(first: int, n: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng([5, first])
+    return [
+        {
+            "time": f"2026-03-01T{i // 3600:02d}:{i // 60 % 60:02d}:{i % 60:02d}Z",
+            "customer": f"c{int(rng.integers(20))}",
+            "country": ("DE", "FR", "US")[int(rng.integers(3))],
+            "amount": round(float(rng.normal(50.0, 5.0)), 2),
+            "items": int(rng.integers(1, 6)),
+        }
+        for i in range(first, first + n)
+    ]
+
+
+def csv_of(records: list[dict[str, Any]]) -> bytes:
+    lines = [",".join(records[0]), *(",".join(str(value) for value in row.values()) for row in records)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+BODIES = {
+    "text/csv": csv_of(payments(0, ROWS)),
+    "application/json": json.dumps(payments(0, ROWS)).encode(),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    running = ServerProcess(tmp_path_factory.mktemp("models") / "data").start()
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+def started(server: ServerProcess, feed: str, algorithm: str, media: str) -> str:
+    """Start a training on an upload; returns the job's address."""
+    answer = server.request(
+        "POST", f"/train?feed={feed}&algorithm={algorithm}", BODIES[media], {"Content-Type": media}
+    )
+    assert answer.status == 202, answer
+    return answer.headers["location"]
+
+
+def trained(server: ServerProcess, address: str, algorithm: str) -> str:
+    """Wait for a job; returns its model's id."""
+    deadline = time.monotonic() + JOB_S
+    while (job := server.request("GET", address).json)["state"] in ("queued", "running"):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.2)
+    assert (job["state"], job["error"], job["algorithm"]) == ("done", None, algorithm)
+    return str(job["model"])
+
+
+def predicted(server: ServerProcess, feed: str) -> Answer:
+    return server.request("POST", f"/predict?feed={feed}", json.dumps([USUAL, ODD]))
+
+
+def require_found(server: ServerProcess, feed: str, model: str) -> list[Any]:
+    answer = predicted(server, feed)
+    assert answer.status == 200, answer
+    assert answer.json["model"] == model
+    found = answer.json["predictions"]
+    assert [prediction["verdict"] for prediction in found] == ["Normal", "Anomaly detected"], found
+    assert found[1]["score"] > found[0]["score"]
+    return list(found)
+
+
+def present_model(server: ServerProcess, feed: str) -> str | None:
+    model = server.request("GET", f"/feeds/{feed}").json["model"]
+    return None if model is None else str(model["id"])
+
+
+def settled(server: ServerProcess, feed: str, seq: int) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while (described := server.request("GET", f"/feeds/{feed}").json)["lag"]["records"]:
+        assert time.monotonic() < deadline, described
+        time.sleep(0.05)
+    assert described["last_seq"] == seq
+    return dict(described)
+
+
+class Live(NamedTuple):
+    """A feed whose model came by an upload, and what it predicts."""
+
+    feed: str
+    model: str
+    predictions: list[Any]
+
+
+@pytest.fixture(scope="module")
+def lives() -> dict[str, Live]:
+    return {}
+
+
+def brought_live(server: ServerProcess, lives: dict[str, Live], algorithm: str) -> Live:
+    """Train an algorithm by both kinds of body, promote one, send records; once for all tests."""
+    if algorithm in lives:
+        return lives[algorithm]
+    feed = algorithm.replace("_", "-")
+    jobs = [started(server, feed, algorithm, media) for media in BODIES]
+    models = [trained(server, job, algorithm) for job in jobs]
+    for model in models:
+        assert model.startswith(f"{feed}-{algorithm}-")
+        assert server.request("GET", f"/models/{model}").json["rows"] == ROWS
+    promoted = server.request("POST", f"/models/{models[0]}/promote")
+    assert promoted.status == 200, promoted
+    require_found(server, feed, models[0])
+    assert server.post(feed, [*payments(ROWS, 300), ODD]).status == 202
+    described = settled(server, feed, 301)
+    assert described["model"]["id"] == models[0]
+    assert described["refused_model"] is None
+    alerts = server.request("GET", f"/feeds/{feed}/alerts").json["alerts"]
+    assert 301 in {alert["seq"] for alert in alerts}, "the planted one is found live"
+    lives[algorithm] = Live(feed, models[0], require_found(server, feed, models[0]))
+    return lives[algorithm]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_model_is_trained_by_csv_and_json_promoted_and_finds_what_is_planted(
+    server: ServerProcess, lives: dict[str, Live], algorithm: str
+) -> None:
+    live = brought_live(server, lives, algorithm)
+    assert present_model(server, live.feed) == live.model
+
+
+def test_after_a_restart_the_same_models_say_the_same(server: ServerProcess, lives: dict[str, Live]) -> None:
+    before = [brought_live(server, lives, algorithm) for algorithm in ALGORITHMS]
+    jobs = server.request("GET", "/jobs").json
+    code, _ = server.stop()
+    assert code == 0, server.stderr()
+    server.start()
+    for live in before:
+        assert present_model(server, live.feed) == live.model
+        assert require_found(server, live.feed, live.model) == live.predictions
+    assert server.request("GET", "/jobs").json == jobs
