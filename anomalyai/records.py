@@ -190,6 +190,11 @@ class RecordBatch:
         """1-based data row of each record in the file that it came from."""
         return self.index + 1
 
+    @property
+    def keeps_records(self) -> bool:
+        """Whether the records are at hand as they came; of those that were sorted only the columns are."""
+        return not isinstance(self._body, _Body) or self._body.data != b"[]"
+
     def record(self, i: int) -> dict[str, Any]:
         """Return record `i` as it came, nested where it was; columns give null where a value is missing."""
         return self._body.record(self._offset + range(self.n)[i])

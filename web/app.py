@@ -11,6 +11,7 @@ from web import (
     candidate,
     document,
     errors,
+    evaluation,
     feeds,
     ingest,
     jobs,
@@ -56,7 +57,7 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
     )
     sockets.init_app(app, site)
     inward = (ingest, jobs, predict, train, verdict)
-    outward = (candidate, document, feeds, live, models, retraining, standing)
+    outward = (candidate, document, evaluation, feeds, live, models, retraining, standing)
     for blueprint in (*inward, *outward):
         app.register_blueprint(blueprint.blueprint)
     page.init_app(app)

@@ -72,7 +72,7 @@ def list_models() -> Response:
     """List the models by id, of one feed where it is given; and those that are there and were refused."""
     feed = read_query(ModelsQuery).feed
     models = current_site().runtime.models
-    return json_response(ModelList(models.list(feed), models.refused(feed)))
+    return json_response(ModelList([_short(each) for each in models.list(feed)], models.refused(feed)))
 
 
 @blueprint.get("/models/<model_id>")
@@ -89,7 +89,7 @@ def get_model(model_id: str) -> Response:
         raise _unknown(model_id) from error
     champion_of, promoted = runtime.promotions.of_model(model_id)
     return json_response(
-        ModelState(**msgspec.structs.asdict(manifest), champion_of=champion_of, promoted=promoted)
+        ModelState(**msgspec.structs.asdict(_short(manifest)), champion_of=champion_of, promoted=promoted)
     )
 
 
@@ -126,6 +126,12 @@ def roll_back(feed: str) -> Response:
     read_query(NoQuery)
     body = read_json(RollbackBody, read_body())
     return json_response(current_site().runtime.promotions.rollback(feed, by="hand", note=body.note))
+
+
+def _short(manifest: Manifest) -> Manifest:
+    """Return a manifest without the curves of its evaluation, which has a route of its own."""
+    figures = {name: value for name, value in manifest.metrics.items() if name != "report"}
+    return msgspec.structs.replace(manifest, metrics=figures)
 
 
 def _unknown(model_id: str) -> RequestError:

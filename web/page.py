@@ -37,8 +37,7 @@ def index() -> Response:
 
 def render_page(template: str, **values: Any) -> Response:
     """Return a page with every static file it names under its version."""
-    html = LINK.sub(_with_version, render_template(template, **values))
-    response = Response(html, mimetype="text/html")
+    response = Response(versioned(render_template(template, **values)), mimetype="text/html")
     response.headers["Cache-Control"] = "no-cache"
     return response
 
@@ -59,6 +58,11 @@ def static_file(name: str) -> Response:
     else:
         response.headers["Cache-Control"] = "no-cache"
     return response
+
+
+def versioned(html: str) -> str:
+    """Return a page whose links to static files name their content, so that these can be cached."""
+    return LINK.sub(_with_version, html)
 
 
 def has_uplot() -> bool:

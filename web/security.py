@@ -38,7 +38,7 @@ def init_app(
 
     def mark(response: Response) -> Response:
         headers = response.headers
-        headers.setdefault("Content-Security-Policy", _policy(loose_styles))
+        headers.setdefault("Content-Security-Policy", policy(loose_styles))
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("X-Frame-Options", "DENY")
         headers.setdefault("Referrer-Policy", "no-referrer")
@@ -88,7 +88,8 @@ def _check_origin(listed: frozenset[str]) -> None:
         )
 
 
-def _policy(loose_styles: bool) -> str:
+def policy(loose_styles: bool) -> str:
+    """Return the content security policy of an answer; `loose_styles` allows inline styles."""
     host = request.headers.get("Host", "")
     styles = "'self' 'unsafe-inline'" if loose_styles else "'self'"
     sockets = f" ws://{host} wss://{host}" if _host_name(host) else ""

@@ -1,14 +1,14 @@
 """How good a scorer is: always beside simpler ones, with intervals, and nothing made up without labels.
 
 `measure` gives the few figures of a back-test, `evaluate` all there is to say of one scored stream, and
-`held_out_figures` what a training keeps of its model in the manifest.
+`held_out_report` what a training keeps of its model in the manifest.
 """
 
 from anomalyai.evaluation.accuracy import LabelClock
 from anomalyai.evaluation.evaluation import Basis, Evaluation, Scorers, evaluate
 from anomalyai.evaluation.figures import Figures, default_warmup, measure
+from anomalyai.evaluation.kept import held_out_report
 from anomalyai.evaluation.split import Entities
-from anomalyai.evaluation.summary import held_out_figures, summary
 
 __all__ = [
     "Basis",
@@ -19,7 +19,6 @@ __all__ = [
     "Scorers",
     "default_warmup",
     "evaluate",
-    "held_out_figures",
+    "held_out_report",
     "measure",
-    "summary",
 ]

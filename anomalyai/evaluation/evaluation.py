@@ -19,7 +19,7 @@ from anomalyai.evaluation.histogram import Histogram, histogram
 from anomalyai.evaluation.interval import Estimate, wilson
 from anomalyai.evaluation.note import notes
 from anomalyai.evaluation.rival import PREVIOUS, RANDOM, baselines
-from anomalyai.evaluation.split import Entities, Part, by_entity, by_time
+from anomalyai.evaluation.split import Entities, PartFigures, by_entity, by_time
 
 Floats = NDArray[np.float64]
 
@@ -75,9 +75,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     ground_truth: Accuracy | None
     verdicts: Accuracy | None
     histogram: Histogram
-    by_time: tuple[Part, ...]
+    by_time: tuple[PartFigures, ...]
     entity: str | None
-    by_entity: tuple[Part, ...]
+    by_entity: tuple[PartFigures, ...]
     stability: tuple[Agreement, ...]
     agreement: tuple[Agreement, ...]
     notes: tuple[str, ...]

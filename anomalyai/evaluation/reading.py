@@ -23,7 +23,7 @@ from anomalyai.records import RecordBatch, Rejection
 from anomalyai.reorder import event_ordered
 from anomalyai.schema import FeedSchema, Field, JsonType, Kind
 from anomalyai.training import Trainer
-from anomalyai.training.sample import RowSample
+from anomalyai.training.sample import RowSample, first_entity
 
 NAMED_ENTITIES = 4 * MAX_ENTITIES
 """Entities of a file, the largest ones, whose texts are looked up."""
@@ -149,7 +149,7 @@ def _processed(
             pipeline.apply(item)
             continue
         scored = pipeline.process(item.numbered(done + 1))
-        key = _first_entity(item)
+        key = first_entity(item)
         parts.append(_Processed(item.rows, item.time_s, item.label, key, scored.score, scored.flagged))
         done += item.n
         if progress is not None:
@@ -172,14 +172,6 @@ def _ignoring(schema: FeedSchema | None, name: str) -> FeedSchema:
     return known.replace(fields=(*others, Field(name, Kind.IGNORE, JsonType.UNKNOWN, True)))
 
 
-def _first_entity(batch: RecordBatch) -> NDArray[np.uint64]:
-    """Return the keys of the first entity field, 0 where there is none."""
-    if not batch.schema.entities:
-        return np.zeros(batch.n, dtype=np.uint64)
-    keys: NDArray[np.uint64] = batch.keys[:, len(batch.schema.categories)]
-    return keys
-
-
 def _names(batches: Sequence[RecordBatch], keys: NDArray[Any], field: str) -> dict[int, str]:
     """Return the texts of the entities with the most records."""
     found, counts = np.unique(keys[keys != 0], return_counts=True)
@@ -190,7 +182,7 @@ def _names(batches: Sequence[RecordBatch], keys: NDArray[Any], field: str) -> di
             break
         if not batch.schema.entities or batch.schema.entities[0] != field:
             continue
-        here, first = np.unique(_first_entity(batch), return_index=True)
+        here, first = np.unique(first_entity(batch), return_index=True)
         for key, place in zip(here.tolist(), first.tolist(), strict=True):
             if key in wanted:
                 names[key] = batch.text(place, field) or ""

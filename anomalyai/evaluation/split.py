@@ -18,7 +18,7 @@ MAX_NAME_CHARS = 80
 Floats = NDArray[np.float64]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class PartFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of some of the records.
 
     `name` is an entity, None of a part of time. Accuracy is None without labels, precision without flags.
@@ -55,7 +55,7 @@ def by_entity(
     label: Floats,
     time_s: Floats,
     entities: Entities,
-) -> tuple[Part, ...]:
+) -> tuple[PartFigures, ...]:
     """Return the figures of the entities with the most records, largest first, at most `MAX_ENTITIES`."""
     entity, names = entities.key, entities.names
     keys, counts = np.unique(entity[entity != 0], return_counts=True)
@@ -66,7 +66,9 @@ def by_entity(
     )
 
 
-def by_time(score: Floats, flagged: NDArray[np.bool_], label: Floats, time_s: Floats) -> tuple[Part, ...]:
+def by_time(
+    score: Floats, flagged: NDArray[np.bool_], label: Floats, time_s: Floats
+) -> tuple[PartFigures, ...]:
     """Return the figures of equal spans of event time, in order; without times, of equal counts."""
     return tuple(_part(None, rows, score, flagged, label, time_s) for rows in _spans(time_s))
 
@@ -89,12 +91,12 @@ def _part(
     flagged: NDArray[np.bool_],
     label: Floats,
     time_s: Floats,
-) -> Part:
+) -> PartFigures:
     known = rows & np.isfinite(label)
     labels, flags = label[known], flagged[known]
     times = time_s[rows & np.isfinite(time_s)]
     hits = float(np.count_nonzero(flags & (labels == 1.0)))
-    return Part(
+    return PartFigures(
         name=None if name is None else name[:MAX_NAME_CHARS],
         first_time_s=float(times.min()) if len(times) else None,
         last_time_s=float(times.max()) if len(times) else None,

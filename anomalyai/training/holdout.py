@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.detectors.baseline import ExtremeValueBaseline, RandomBaseline
-from anomalyai.evaluation import measure
+from anomalyai.evaluation import Basis, held_out_report, measure
 from anomalyai.training.fit import MIN_ROWS, train_prepared
 from anomalyai.training.options import TrainingOptions
 from anomalyai.training.parameter import checked
@@ -30,6 +30,8 @@ MAX_FITTED: Final = {"one_class_svm": 50_000, "dbscan": 10_000}
 
 HELD_OUT: Final = 5
 """One part in so many, the last one, is measured on."""
+
+HOW: Final = "the last fifth of the data, by a model fitted on the clean records of the first four fifths"
 
 MAX_MEASURED, MAX_COMPARED = 200_000, 20_000
 """Rows of that part which are scored, and clean rows that tell the threshold, spread evenly."""
@@ -97,7 +99,9 @@ def hold_out(
     other = fit_on(
         sample, chosen(clean, options), msgspec.structs.replace(options, seed=(options.seed + 1) % 2**32)
     )
+    again = other.score_batch(rows[:, :read].copy())
     known = np.isfinite(label)
+    threshold = float(np.quantile(scorers["model"](usual), 1.0 - budget_rate, method="higher"))
     return {
         "rows": len(places),
         "labelled": int(np.count_nonzero(known)),
@@ -105,7 +109,21 @@ def hold_out(
         "budget_rate": budget_rate,
         **{name: _figures(scores[name], flags[name], label, budget_rate) for name in scorers},
         "agreement": _agreement(flags["model"], sample.flagged[places]),
-        "stability": _rank_correlation(scores["model"], other.score_batch(rows[:, :read].copy())),
+        "stability": _rank_correlation(scores["model"], again),
+        "report": held_out_report(
+            scores["model"],
+            rows[:, :width],
+            usual[:, :width],
+            [column.name for column in sample.columns[:width]],
+            label=label,
+            time_s=sample.time_s[places],
+            budget_rate=budget_rate,
+            threshold=threshold,
+            entities=sample.entities(places),
+            verdicts=sample.verdicts(places),
+            again={"another seed": again},
+            basis=Basis(scorer=options.algorithm, how=HOW, learnt_rows=len(clean), seed=options.seed),
+        ),
     }
 
 

@@ -14,14 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyai.detectors.baseline import RandomBaseline
+from anomalyai.evaluation import Entities, LabelClock
 from anomalyai.features import Column
 from anomalyai.records import RecordBatch
 from anomalyai.scored import ScoredBatch
 
-__all__ = ["MAX_CELLS", "RowSample"]
+__all__ = ["MAX_CELLS", "RowSample", "first_entity"]
 
 MAX_CELLS: Final = 60_000_000
 """Rows times columns that are kept: 240 MB."""
+
+MAX_NAMES: Final = 2_000
+"""Entities whose texts are kept, for the report."""
 
 _FIRST_ROOM: Final = 16_384
 
@@ -53,6 +57,8 @@ class RowSample:
         self._expected = total
         self._bad: set[int] = set()
         self._truth: dict[int, int] = {}
+        self._verdicts: dict[int, int] = {}
+        self._entity: str | None = None
         self.restart(())
 
     def restart(self, columns: Sequence[Column]) -> None:
@@ -69,7 +75,9 @@ class RowSample:
             "label": np.empty(room, dtype=np.float32),
             "flagged": np.empty(room, dtype=np.bool_),
             "chance": np.empty(room),
+            "key": np.empty(room, dtype=np.uint64),
         }
+        self._names: dict[int, str] = {}
 
     def see(self, batch: RecordBatch, values: NDArray[np.float64], scored: ScoredBatch) -> None:
         """Keep records with their feature rows, float64 [n, columns]."""
@@ -85,7 +93,9 @@ class RowSample:
             "label": self._labels(batch),
             "flagged": scored.flagged,
             "chance": self._chance.score_batch(values),
+            "key": first_entity(batch),
         }
+        self._name(batch, fresh["key"])
         taken = fresh["chance"] < self._level
         while self._kept + np.count_nonzero(taken) > self.capacity:
             self._level /= 2.0
@@ -129,8 +139,7 @@ class RowSample:
                 self._bad.add(seq)
             else:
                 self._bad.discard(seq)
-            if is_truth:
-                self._truth[seq] = sign
+            (self._truth if is_truth else self._verdicts)[seq] = sign
 
     def __len__(self) -> int:
         return self._kept
@@ -164,17 +173,53 @@ class RowSample:
     def label(self) -> NDArray[np.float64]:
         """The ground truth of the rows kept, float64: 0, 1, or NaN where unknown."""
         label = self._extras["label"][: self._kept].astype(np.float64)
-        if self._truth:
-            seqs = self._extras["seqs"][: self._kept]
-            said = np.array(sorted(self._truth), dtype=np.int64)
-            signs = np.array([self._truth[seq] for seq in said.tolist()])
-            at = np.minimum(np.searchsorted(said, seqs), len(said) - 1)
-            known = said[at] == seqs
-            label[known] = signs[at[known]] > 0
+        self._write(self._truth, label)
         return label
+
+    def verdicts(self, places: NDArray[np.int64]) -> LabelClock | None:
+        """Return what verdicts said of some of the rows kept; None where none was given."""
+        if not self._verdicts:
+            return None
+        verdict = np.full(self._kept, np.nan)
+        self._write(self._verdicts, verdict)
+        return LabelClock(verdict[places])
+
+    def _write(self, said_of: dict[int, int], label: NDArray[np.float64]) -> None:
+        """Write what was said of records, by number, over the labels of the rows kept."""
+        if not said_of:
+            return
+        said = np.array(sorted(said_of), dtype=np.int64)
+        signs = np.array([said_of[seq] for seq in said.tolist()])
+        at = np.minimum(np.searchsorted(said, self.seqs), len(said) - 1)
+        known = said[at] == self.seqs
+        label[known] = np.where(signs[at[known]] == 0, np.nan, signs[at[known]] > 0)
+
+    def entities(self, places: NDArray[np.int64]) -> Entities | None:
+        """Return the first entity of some of the rows kept; None where records have none."""
+        if self._entity is None:
+            return None
+        return Entities(self._entity, self._extras["key"][: self._kept][places], self._names)
+
+    def _name(self, batch: RecordBatch, keys: NDArray[np.uint64]) -> None:
+        """Remember the texts of the entities that come first: large ones do."""
+        self._entity = next(iter(batch.schema.entities), None)
+        if self._entity is None or len(self._names) >= MAX_NAMES or not batch.keeps_records:
+            return
+        found, first = np.unique(keys, return_index=True)
+        for key, place in zip(found.tolist(), first.tolist(), strict=True):
+            if key and key not in self._names and len(self._names) < MAX_NAMES:
+                self._names[key] = batch.text(place, self._entity) or ""
 
     @property
     def clean(self) -> NDArray[np.bool_]:
         """Which of the rows kept were neither flagged nor judged to be anomalies."""
         bad = np.isin(self._extras["seqs"][: self._kept], np.array(sorted(self._bad), dtype=np.int64))
         return np.asarray(~(self.flagged | bad))
+
+
+def first_entity(batch: RecordBatch) -> NDArray[np.uint64]:
+    """Return the keys of a batch's first entity field, 0 where there is none."""
+    if not batch.schema.entities:
+        return np.zeros(batch.n, dtype=np.uint64)
+    keys: NDArray[np.uint64] = batch.keys[:, len(batch.schema.categories)]
+    return keys

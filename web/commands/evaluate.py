@@ -14,7 +14,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("file", type=FILE)
 @click.option("--feed", "feed_toml", type=FILE, help="TOML file that declares the feed's fields.")
 @click.option("--warmup", type=click.IntRange(min=1),
-              help="Records at the start to learn from, not measured (min(20%, 5000)).")  # fmt: skip
+              help="Records to learn from first (20%; of the pipeline min(20%, 5000)).")  # fmt: skip
 @click.option(
     "--budget", help="Alert budget, such as 1/1000 (the default where the feed declares none) or 20/day."
 )

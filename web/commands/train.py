@@ -149,7 +149,7 @@ def _made(model_id: str, feed: str, algorithm: str, course: Course) -> dict[str,
         "rows_used": facts.rows_used,
         "sampled": facts.sampled,
         "rejected": course.rejected,
-        "metrics": facts.metrics,
+        "metrics": {name: value for name, value in facts.metrics.items() if name != "report"},
     }
 
 

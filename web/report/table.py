@@ -9,7 +9,7 @@ from anomalyai.evaluation import Evaluation
 from anomalyai.evaluation.accuracy import Accuracy
 from anomalyai.evaluation.agreement import Agreement
 from anomalyai.evaluation.interval import Estimate
-from anomalyai.evaluation.split import Part
+from anomalyai.evaluation.split import PartFigures
 from web.report.wording import duration, moment, percent, plain, share, with_interval
 
 WIDTH = 100
@@ -109,7 +109,7 @@ def _agreements(title: str, agreements: Sequence[Agreement]) -> Iterator[str]:
         )
 
 
-def _parts(title: str, parts: Sequence[Part]) -> Iterator[str]:
+def _parts(title: str, parts: Sequence[PartFigures]) -> Iterator[str]:
     yield (
         f"{title:<{NAME_WIDTH}} {'records':>9} {'flagged':>8} {'rate':>8} {'anomalies':>10} {'AP':>8} "
         f"{'prec':>8} {'recall':>8}"
@@ -124,7 +124,7 @@ def _parts(title: str, parts: Sequence[Part]) -> Iterator[str]:
         )
 
 
-def part_name(part: Part) -> str:
+def part_name(part: PartFigures) -> str:
     """Return what a part is called: its entity, or when it begins."""
     if part.name is not None:
         return plain(part.name)

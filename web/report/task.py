@@ -55,7 +55,8 @@ def evaluate_task(task: Task) -> list[Evaluation]:
     manifests = {name: store.manifest(name) for name in asked} if store is not None else {}
     alone = bool(task.algorithms or task.models)
     reading = _reading(task, _schema(task, manifests), task.seed, trained=not alone)
-    warmup = default_warmup(len(reading)) if task.warmup is None else task.warmup
+    usual = len(reading) // 5 if alone else default_warmup(len(reading))
+    warmup = usual if task.warmup is None else task.warmup
     warmup = max(warmup, *(_learnt_until(reading, manifest) for manifest in manifests.values()), 1)
     if warmup >= len(reading):
         raise _nothing_left(task, manifests, len(reading))

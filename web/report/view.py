@@ -10,7 +10,7 @@ import msgspec
 from anomalyai.evaluation import Evaluation
 from anomalyai.evaluation.accuracy import Accuracy, ScorerFigures
 from anomalyai.evaluation.agreement import Agreement
-from anomalyai.evaluation.split import Part
+from anomalyai.evaluation.split import PartFigures
 from web.report.table import delay_words, measured_on, part_name
 from web.report.wording import duration, percent, plain, share, with_interval
 
@@ -148,7 +148,7 @@ def _agreements(caption: str, agreements: Sequence[Agreement]) -> list[Table]:
     return [Table(caption, head, rows)]
 
 
-def _parts(caption: str, parts: Sequence[Part]) -> list[Table]:
+def _parts(caption: str, parts: Sequence[PartFigures]) -> list[Table]:
     if not parts:
         return []
     rows = tuple(

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from anomalyai.evaluation import Basis, Entities, LabelClock, Scorers, evaluate, held_out_figures
+from anomalyai.evaluation import Basis, Entities, LabelClock, Scorers, evaluate, held_out_report
 from anomalyai.evaluation.agreement import agreement
 from anomalyai.evaluation.evaluation import Evaluation
 
@@ -139,31 +139,32 @@ def test_agreement_is_spearmans_and_the_overlap_of_the_budgets() -> None:
 
 
 def test_what_a_manifest_keeps_is_small_and_has_the_rivals_beside_it() -> None:
-    figures = held_out_figures(
+    kept = held_out_report(
         SCORE, FEATURES, REFERENCE, ["value(a)", "rarity(b)"],
         label=LABEL, time_s=TIME_S, budget_rate=0.01, threshold=3.0,
         entities=Entities("customer", ENTITY), previous=-SCORE,
     )  # fmt: skip
-    assert figures["average_precision"] == pytest.approx(average_precision_score(LABEL, SCORE), rel=1e-3)
-    assert set(figures["beside"]) == {"random", "extreme value", "previous version"}
-    assert figures["beside"]["previous version"]["rank_correlation"] == -1.0
-    extreme = np.abs(FEATURES[:, 0] - np.median(REFERENCE[:, 0]))  # numbers alone, not how rare a value is
-    assert figures["beside"]["extreme value"]["roc_auc"] == pytest.approx(
-        roc_auc_score(LABEL, extreme), rel=1e-3
-    )
-    assert (figures["records"], figures["alerts"]) == (N, np.count_nonzero(FLAGGED))
-    encoded = msgspec.json.encode(figures)
+    encoded = msgspec.json.encode(kept)
     assert len(encoded) < 60_000
-    report = msgspec.json.decode(msgspec.json.encode(figures["report"]), type=Evaluation)
+    report = msgspec.json.decode(encoded, type=Evaluation)
     assert report.basis.first_time_s == TIME_S[0]
+    assert report.alerting.flagged == np.count_nonzero(FLAGGED)
+    assert report.ground_truth is not None
+    own, *others = report.ground_truth.scorers
+    assert [other.name for other in others] == ["random", "extreme value", "previous version"]
+    assert own.average_precision is not None
+    assert own.average_precision.value == pytest.approx(average_precision_score(LABEL, SCORE), rel=1e-3)
+    extreme = np.abs(FEATURES[:, 0] - np.median(REFERENCE[:, 0]))  # numbers alone, not how rare a value is
+    assert others[1].roc_auc == pytest.approx(roc_auc_score(LABEL, extreme), rel=1e-3)
+    assert report.agreement[-1].rank_correlation == -1.0
 
 
 def test_without_labels_the_manifest_holds_no_accuracy() -> None:
-    figures = held_out_figures(
+    kept = held_out_report(
         SCORE, FEATURES, REFERENCE, ["value(a)", "value(b)"],
         label=UNKNOWN, time_s=UNKNOWN, budget_rate=0.01, threshold=3.0, again={"another seed": SCORE},
     )  # fmt: skip
-    for name in ("average_precision", "roc_auc", "precision_at_budget", "recall_at_budget", "anomalies"):
-        assert figures[name] is None
-    assert figures["stability"]["another seed"]["rank_correlation"] == 1.0
-    assert figures["realised_rate"] == pytest.approx(FLAGGED.mean(), rel=1e-3)
+    assert kept["ground_truth"] is None
+    assert kept["verdicts"] is None
+    assert kept["stability"][0]["rank_correlation"] == 1.0
+    assert kept["alerting"]["realised_rate"]["value"] == pytest.approx(FLAGGED.mean(), rel=1e-3)

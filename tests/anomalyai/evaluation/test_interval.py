@@ -56,7 +56,7 @@ def test_a_weighted_average_precision_is_scikit_learns(seed: int) -> None:
     assert found == pytest.approx(average_precision_score(label, score, sample_weight=weight))
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_bootstrap_holds_the_value_whatever_order_equal_times_have(seed: int) -> None:
     rng = np.random.default_rng(seed)
