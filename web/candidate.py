@@ -14,6 +14,7 @@ from anomalyai.shadow import ShadowCounts
 from stream.candidate.comparison import MAX_LAST_RECORDS, RETRY_AFTER_S, Compared
 from stream.errors import LogFailure, NoModel, NoShadow, NotReady, Overloaded, UnknownFeed
 from web.body import read_body
+from web.contract.declaration import Budget
 from web.contract.operation import Refused, operation, require_stated
 from web.errors import json_response
 from web.page import render_page
@@ -49,7 +50,7 @@ class CompareQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=MAX_LAST_RECORDS, description="Records of the log, the latest ones.")]
         | None
     ) = None
-    budget: Annotated[str, Meta(max_length=40, description="An alert budget for both.")] | None = None
+    budget: Budget | None = None
 
 
 class ShadowState(msgspec.Struct, frozen=True):

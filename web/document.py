@@ -51,10 +51,11 @@ def docs() -> Response:
     return response
 
 
-@blueprint.get("/docs/<name>")
-@operation(answers={200: {"text/javascript": str, "text/css": str}, 304: None})
+@blueprint.get("/docs/<path:name>")
+@operation(query=NoQuery, answers={200: {"text/javascript": str, "text/css": str}, 304: None})
 def docs_file(name: str) -> Response:
     """Answer a file that the page is made of."""
+    read_query(NoQuery)
     if name not in SHOWN_WITH:
         abort(404)
     response = send_from_directory(swagger_ui(), name, conditional=True)

@@ -12,7 +12,7 @@ from anomalyai.alert import Alert
 from anomalyai.errors import SchemaConflict, SchemaError, UnreadableBody, UnsupportedMedia, shorten
 from anomalyai.media import JSON, SNIFFED
 from anomalyai.schema import FeedSchema
-from stream.dedup import Ack
+from stream.dedup import MAX_BATCH, Ack
 from stream.errors import (
     BatchConflict,
     FeedName,
@@ -31,7 +31,7 @@ from web.contract.feed import FeedList, FeedState, FeedView
 from web.contract.operation import Refused, operation
 from web.contract.record import RECORDS
 from web.errors import json_response
-from web.query import NoQuery, read_query
+from web.query import After, NoQuery, read_query
 from web.refusal import RequestError
 from web.site import current_site
 
@@ -44,13 +44,13 @@ class PostQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`?producer=&batch=` on events: names the batch, so that a repeat is recognised."""
 
     producer: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
-    batch: Annotated[int, Meta(ge=1)] | None = None
+    batch: Annotated[int, Meta(ge=1, le=MAX_BATCH)] | None = None
 
 
 class AlertsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`?after=&limit=` on alerts."""
 
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: After = 0
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 

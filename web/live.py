@@ -7,15 +7,14 @@ into the socket; a viewer that stops reading is cut off after the send time-out 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
 from flask import Blueprint
-from msgspec import Meta
 
 from stream.message import AlertMessage, CaughtUp, Gap, Points, Stats
 from web.contract.channel import channel
-from web.query import read_query
+from web.query import After, read_query
 from web.site import current_site
 from web.sockets import POLL_S, Socket, websocket
 
@@ -28,7 +27,7 @@ blueprint = Blueprint("live", __name__)
 class LiveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`?after=SEQ`: replay the alerts after that record first."""
 
-    after: Annotated[int, Meta(ge=0)] | None = None
+    after: After | None = None
 
 
 def subscribe(feed: str) -> Subscription:

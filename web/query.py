@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from flask import request
+from msgspec import Meta
 
 from web.contract.operation import require_stated
 from web.refusal import RequestError
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+After = Annotated[int, Meta(ge=0, lt=2**62, description="Only what comes after this record.")]
+"""A place in a feed, as a query has it; what the database counts in has an end."""
 
 
 class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,10 +49,15 @@ def read_query(kind: type[T]) -> T:
     if missing:
         raise RequestError(400, "bad_query", f"query parameter {missing[0]!r} is missing", field=missing[0])
     try:
-        return msgspec.convert(values, kind, strict=False)
+        read = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at `$.")
         at = where.rstrip("`")
         got = f", got {values[at][:60]!r}" if at in values else ""
         message = f"query parameter {at}: {text}{got}"
         raise RequestError(400, "bad_query", message, field=at or None) from error
+    for name in values:
+        if getattr(read, fields[name].name) is None:  # leaving it out is the way to say nothing
+            message = f"query parameter {name}: expected a value, got {values[name][:60]!r}"
+            raise RequestError(400, "bad_query", message, field=name)
+    return read

@@ -76,7 +76,7 @@ class JobAnswer(msgspec.Struct, frozen=True):
 @blueprint.post("/train")
 @operation(
     query=TrainQuery,
-    body={JSON: Records | FromLog, NDJSON: NdJson, CSV: Csv, FORM: TrainForm},
+    body={JSON: (Records, FromLog), NDJSON: NdJson, CSV: Csv, FORM: TrainForm},
     answers={202: JobAnswer},
     raises=(
         UnknownFeed,

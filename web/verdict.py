@@ -18,7 +18,7 @@ from stream.errors import LogFailure, UnknownAlert, UnknownFeed
 from stream.judgement import MAX_NOTE_CHARS, Label
 from web.body import read_body, read_json
 from web.contract.operation import operation
-from web.contract.record import Csv
+from web.contract.record import LabelsCsv
 from web.errors import json_response
 from web.query import NoQuery, read_query
 from web.site import current_site
@@ -84,7 +84,7 @@ def post_verdict(alert_id: str) -> Response:
 @blueprint.post("/feeds/<feed>/labels")
 @operation(
     query=NoQuery,
-    body={JSON: LabelsBody, CSV: Csv},
+    body={JSON: LabelsBody, CSV: LabelsCsv},
     answers={202: LabelsAnswer},
     raises=(UnknownFeed, LogFailure),
 )

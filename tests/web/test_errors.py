@@ -23,6 +23,7 @@ FILL = {
     "seq": "1",
     "alert_id": "no-such-feed-1",
     "model_id": "no-such-model",
+    "job_id": "no-such-job",
     "name": "no/such.file",
 }
 

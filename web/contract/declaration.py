@@ -7,6 +7,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+Budget = Annotated[
+    str,
+    Meta(
+        description="`20/day`, alerts a day of event time, or `1/1000`, one in so many events.",
+        examples=["20/day"],
+        extra_json_schema={"pattern": "^([1-9][0-9]{0,3}/day|1/[1-9][0-9]{1,5})$"},
+    ),
+]
+"""An alert budget in its plain form; the core, which reads it, allows for blanks and fractions."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
@@ -17,12 +27,12 @@ class DeclaredFeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time: Name | None = None
     id: Name | None = None
     label: Name | None = None
-    entities: list[Name] = []
-    categories: list[Name] = []
-    numbers: list[Name] = []
-    ignore: list[Name] = []
-    positions: list[tuple[Name, Name]] = []
-    budget: Annotated[str, Meta(description="`20/day` or `1/1000`.", examples=["20/day"])] | None = None
+    entities: list[Name] | None = None
+    categories: list[Name] | None = None
+    numbers: list[Name] | None = None
+    ignore: list[Name] | None = None
+    positions: list[tuple[Name, Name]] | None = None
+    budget: Budget | None = None
 
 
 class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

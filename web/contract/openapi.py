@@ -95,7 +95,10 @@ def _described(rule: Rule, doc: str, stated: Operation, schemas: Schemas) -> dic
     if parameters:
         described["parameters"] = parameters
     if stated.body is not None:
-        described["requestBody"] = {"required": True, "content": _content(stated.body, schemas)}
+        described["requestBody"] = {
+            "required": stated.body_required,
+            "content": _content(stated.body, schemas),
+        }
     responses = {
         **{status: _refusal(status, texts, schemas) for status, texts in _refusals(rule, stated)},
         **{status: _answer(status, answer, schemas) for status, answer in stated.answers.items()},

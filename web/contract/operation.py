@@ -31,9 +31,9 @@ class Refused(NamedTuple):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """What one view takes and gives.
 
-    `query` and `headers` are structs whose fields are the parameters; `body` has a type for each media type
-    that is read, `answers` for each status a type (JSON), types by media type, or None for no body. `raises`
-    are the refusals of the route beyond those that follow from the rest.
+    `query` and `headers` are structs whose fields are the parameters; `body` has, for each media type that is
+    read, a type or a tuple of those that it may be; `answers`, for each status, a type (JSON), types by media
+    type, or None for no body. `raises` are the refusals of the route beyond those that follow from the rest.
     """
 
     answers: Mapping[int, Any]
@@ -45,7 +45,18 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def body_types(self) -> tuple[Any, ...]:
         """The types that a body may be read as."""
-        return tuple((self.body or {}).values())
+        stated = (self.body or {}).values()
+        return tuple(kind for each in stated for kind in (each if isinstance(each, tuple) else (each,)))
+
+    @property
+    def body_required(self) -> bool:
+        """Whether an empty body is refused: where nothing has to be said, it says nothing."""
+        return not any(
+            isinstance(kind, type)
+            and issubclass(kind, msgspec.Struct)
+            and not any(field.required for field in msgspec.structs.fields(kind))
+            for kind in self.body_types
+        )
 
 
 def operation(

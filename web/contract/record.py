@@ -10,10 +10,9 @@ from msgspec import Meta
 from anomalyai.media import CSV, JSON, NDJSON
 
 Record = dict[str, Any]
-Csv = Annotated[
-    str, Meta(description="CSV with a header line, in UTF-8.", examples=["customer,amount\nc17,12.5\n"])
-]
-NdJson = Annotated[str, Meta(description="A JSON object a line.", examples=['{"customer": "c17"}\n'])]
+Csv = Annotated[str, Meta(description="CSV with a header line, in UTF-8.")]
+LabelsCsv = Annotated[str, Meta(description="CSV in UTF-8 with the header `seq,label` or `id,label`.")]
+NdJson = Annotated[str, Meta(description="A JSON object a line.")]
 Records = Annotated[
     Record | list[Record],
     Meta(

@@ -17,13 +17,15 @@ class Schemas:
         self.named: dict[str, dict[str, Any]] = {}
 
     def of(self, kind: Any) -> dict[str, Any]:
-        """Return the schema of a type, as a reference where it has a name.
+        """Return the schema of a type, as a reference where it has a name; a tuple is any of its types.
 
         Raises
         ------
         ValueError
             Another type has the name of one that this one is made of.
         """
+        if isinstance(kind, tuple):
+            return {"anyOf": [self.of(each) for each in kind]}
         (schema,), named = msgspec.json.schema_components((kind,), ref_template=REFERENCE)
         for name, component in named.items():
             if "description" in component:
