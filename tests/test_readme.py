@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+from jsonschema import ValidationError
 
 from stream.runtime import Runtime
 from stream.settings import Setting, load, table
 from tests.serving import ServerProcess
+from tests.web.contract.promise import require
 from web.app import create_app
 from web.cli import cli
 
@@ -97,6 +101,31 @@ def test_shell_examples_run_in_order(server: ServerProcess, tmp_path: Path) -> N
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         assert not done.stdout.startswith('{"error"'), f"{line}\n{done.stdout}"
+
+
+def test_answers_shown_have_the_shape_of_an_answer(server: ServerProcess) -> None:
+    """Every `json` block is what the document says of some answer, with no key too many."""
+    document = server.request("GET", "/openapi.json").json
+    answers = [
+        content["application/json"]["schema"]
+        for methods in document["paths"].values()
+        for one in methods.values()
+        for response in one["responses"].values()
+        if "$ref" in (content := response.get("content", {})).get("application/json", {}).get("schema", {})
+    ]
+    shown = blocks("json")
+    assert shown
+    for text in shown:
+        assert any(fits(document, schema, json.loads(text)) for schema in answers), text
+
+
+def fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
+    """Tell whether a value is as a schema of the document says."""
+    try:
+        require(document, schema, value)
+    except ValidationError:
+        return False
+    return True
 
 
 def test_pictures_are_there() -> None:
