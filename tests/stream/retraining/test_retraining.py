@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from stream.settings import Retraining, Settings
 from stream.testing import ManualClock
 from tests.stream.feeding import drain, frame, records, wait_until
 
-ENOUGH, MORE = 3_000, 700
+ENOUGH, MORE, SETTLED = 3_000, 700, 12_000
 HOUR_S = 3_600.0
 EVERY = Retraining(every_s=HOUR_S, every_records=600, on_drift=False, gate_records=1_000)
 
@@ -69,6 +70,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+@pytest.mark.timeout(300)
 def test_it_is_trained_on_schedule_and_a_restart_keeps_its_word(fed: Path, tmp_path: Path) -> None:
     data, clock = tmp_path / "data", ManualClock()
     shutil.copytree(fed, data)
@@ -96,6 +98,7 @@ def test_it_is_trained_on_schedule_and_a_restart_keeps_its_word(fed: Path, tmp_p
         assert len(kinds(runtime)) == 3
 
 
+@pytest.mark.timeout(300)
 def test_what_does_not_pass_waits_for_a_person(fed: Path, tmp_path: Path) -> None:
     data, clock = tmp_path / "data", ManualClock()
     shutil.copytree(fed, data)
@@ -124,27 +127,33 @@ def test_what_does_not_pass_waits_for_a_person(fed: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_a_drift_begins_one_and_the_next_waits_for_the_cool_down(fed: Path, tmp_path: Path) -> None:
     data, clock = tmp_path / "data", ManualClock()
     shutil.copytree(fed, data)
     drifting = msgspec.structs.replace(EVERY, every_s=0.0, on_drift=True, min_agreement=0.0)
     ends = ("promoted", "refused", "failed")
     with running(data, clock, drifting) as runtime:
-        first = ENOUGH
+        first = SETTLED
+        for start in range(ENOUGH, SETTLED, 1_000):  # before, nothing is known of how blocks vary
+            post(runtime, start, 1_000)
+        assert kinds(runtime) == []
         while not kinds(runtime):
-            assert first < 20_000
+            assert first < SETTLED + 20_000
             moved = [{**record, "score": record["score"] + 1.5} for record in records(first, 500)]
             runtime.post("f", msgspec.json.encode(moved), "application/json")
             drain(runtime)
+            time.sleep(1.2)  # the feeds are looked at once a second
             first += 500
         assert decisions(runtime)[0].cause == "drift"
         wait_until(lambda: kinds(runtime)[-1] in ends, "the gate")
         before = len(kinds(runtime))
         while not runtime.retraining.cooled:
-            assert first < 40_000
-            moved = [{**record, "score": record["score"] - 6.0} for record in records(first, 500)]
+            assert first < SETTLED + 40_000
+            moved = [{**record, "amount": record["amount"] + 25.0} for record in records(first, 500)]
             runtime.post("f", msgspec.json.encode(moved), "application/json")
             drain(runtime)
+            time.sleep(1.2)
             first += 500
         assert len(kinds(runtime)) == before
         clock.advance(2 * HOUR_S)
