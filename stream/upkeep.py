@@ -74,8 +74,12 @@ class Upkeep:
         return REST_S if self._resting else IDLE_S
 
     def overdue(self) -> bool:
-        """Whether a busy writer should take a step of dropping in between."""
-        return self._clock.monotonic_s() - self._stepped_s >= BUSY_S and self._is_over()
+        """Whether a busy writer should take a step of dropping in between; looked at once in `BUSY_S`."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._stepped_s < BUSY_S:
+            return False
+        self._stepped_s = now_s
+        return self._is_over()
 
     def step(self) -> Statement | None:
         """Return the next unit of an idle writer's, None where this step found nothing to do."""
