@@ -98,6 +98,16 @@ def test_live_speaks_as_described(seeded: ServerProcess, asyncapi: dict[str, Any
             seen.add(require_message(asyncapi, "live", receive(socket)))
 
 
+def test_a_job_is_told_as_described(seeded: ServerProcess, asyncapi: dict[str, Any]) -> None:
+    answer = seeded.request("POST", f"/train?feed={FEED}", '{"source": "log"}')
+    assert answer.status == 202, answer
+    with seeded.socket(f"{answer.headers['location']}/live") as socket:
+        told = receive(socket)
+    payload = asyncapi["channels"]["live_job"]["messages"]["job"]["payload"]
+    Draft7Validator({"allOf": [closed(payload)], "components": closed(asyncapi["components"])}).validate(told)
+    assert told["id"] == answer.json["job"]["id"]
+
+
 def test_a_feed_without_records_has_figures_as_described(
     seeded: ServerProcess, asyncapi: dict[str, Any]
 ) -> None:
