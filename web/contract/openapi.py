@@ -28,6 +28,7 @@ LAST = ("document", "page", "standing")
 ALWAYS = (
     Refused(403, "host_refused", "The `Host` header is not this machine's."),
     Refused(403, "origin_refused", "The page that asks is not ours."),
+    Refused(414, "address_too_long", "The address is longer than a line may be."),
     Refused(500, "internal", "A defect; the message refers to an entry of the server's log."),
     NotReady,
     DatabaseDamaged,

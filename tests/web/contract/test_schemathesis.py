@@ -47,6 +47,18 @@ expected-statuses = [202, 400, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 404, 409, 429]
 
+# A job that was cancelled is kept and shown.
+[[operations]]
+include-operation-id = "get_job"
+[operations.checks.use_after_free]
+enabled = false
+
+# The feed's name has to be one.
+[[operations]]
+include-operation-id = "promote_model"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 404, 409]
+
 # A field may be declared once, and a budget has a form of its own.
 [[operations]]
 include-operation-id = "put_feed"
