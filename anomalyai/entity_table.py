@@ -9,6 +9,7 @@ used entity of a full first bucket does and is counted.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -32,8 +33,11 @@ UNBOUNDED = 1 << 62
 class Watcher(Protocol):
     """Who must see rows before they change (`anomalyai.table_copy`)."""
 
-    def before_change(self, table: EntityTable, keys: NDArray[np.uint64]) -> None:
-        """Take note: these keys' rows, or those that give way to them, are about to change."""
+    def before_change(self, table: EntityTable, keys: NDArray[np.uint64]) -> bool:
+        """Take note: these keys' rows, or those that give way to them, are about to change.
+
+        Returns whether to go on being told.
+        """
 
 
 class EntityTable:
@@ -50,7 +54,7 @@ class EntityTable:
         self.max_entities = max_entities
         self.evicted = 0
         self.used = 0
-        self.watcher: Watcher | None = None
+        self._watchers: tuple[weakref.ref[Watcher], ...] = ()
         self._allocate(_FIRST_BUCKETS)
 
     def _allocate(self, buckets: int) -> None:
@@ -85,6 +89,14 @@ class EntityTable:
         """New entities that may still be added before the table has to double."""
         return int(self.slots * MAX_LOAD) - self.used if self.may_grow else UNBOUNDED
 
+    def watch(self, watcher: Watcher) -> None:
+        """Let somebody see rows before they change, as long as they are there and want to."""
+        self._watchers = (*self._watchers, weakref.ref(watcher))
+
+    def _tell(self, keys: NDArray[np.uint64]) -> None:
+        living = [(each, watcher) for each in self._watchers if (watcher := each()) is not None]
+        self._watchers = tuple(each for each, watcher in living if watcher.before_change(self, keys))
+
     def put_through(
         self,
         rows: int,
@@ -98,8 +110,8 @@ class EntityTable:
         whose sum is returned. It must read the table's arrays anew at each call. `keys` gives the rows' keys,
         0 where there is none; it is asked only while the table is being copied.
         """
-        if self.watcher is not None:
-            self.watcher.before_change(self, keys())
+        if self._watchers:
+            self._tell(keys())
         done = counted = 0
         while True:
             done, fresh, evicted, *others = kernel(done, self.room)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -53,8 +54,11 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
         batch_rows: int,
         limits: IntakeLimits | None,
         form: str | None = None,
+        arrival_s: float = math.nan,
+        fixed: bool = False,
     ) -> None:
-        self.intake = Intake(schema, limits=limits)
+        self.intake = Intake(schema, limits=limits, fixed=fixed)
+        self._arrival_s = arrival_s
         self.records = 0
         self.rejected = 0
         self.rejections: list[Rejection] = []
@@ -71,16 +75,21 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
                 hint="Call read_batches again",
             )
         self._begun = True
+        for admission in self._read(self._path):
+            self.rejected += len(admission.rejected)
+            self.rejections += admission.rejected[: KEPT_REJECTIONS - len(self.rejections)]
+            yield from admission.items
+
+    def admissions(self) -> Iterator[Admission]:
+        """Return what became of the rows, part by part, instead of the batches alone."""
+        self._begun = True
         return self._read(self._path)
 
-    def _read(self, path: Path) -> Iterator[RecordBatch | SchemaChange]:
+    def _read(self, path: Path) -> Iterator[Admission]:
         with path.open("rb") as opened, _unpacked(opened) as binary:
             self._file, self._size_bytes = opened, max(path.stat().st_size, 1)
             try:
-                for admission in self._admissions(path, binary):
-                    self.rejected += len(admission.rejected)
-                    self.rejections += admission.rejected[: KEPT_REJECTIONS - len(self.rejections)]
-                    yield from admission.items
+                yield from self._admissions(path, binary)
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise UnreadableBody(
                     f"expected a whole gzip file, got {error} in {path.name}",
@@ -112,7 +121,7 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
         while chunk := rows.take(self._batch_rows):
             first = self.records
             self.records += len(chunk)
-            yield self.intake.admit_table(header, chunk, first_index=first)
+            yield self.intake.admit_table(header, chunk, first_index=first, arrival_s=self._arrival_s)
 
     def _rows(self, raws: Iterable[bytes]) -> Iterator[Admission]:
         pending: list[bytes] = []
@@ -129,7 +138,7 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
     def _admit(self, raws: list[bytes]) -> Admission:
         first = self.records
         self.records += len(raws)
-        return self.intake.admit_rows(raws, first_index=first)
+        return self.intake.admit_rows(raws, first_index=first, arrival_s=self._arrival_s)
 
 
 def read_batches(
@@ -139,6 +148,8 @@ def read_batches(
     batch_rows: int = 10_000,
     limits: IntakeLimits | None = None,
     form: str | None = None,
+    arrival_s: float = math.nan,
+    fixed: bool = False,
 ) -> FileBatches:
     """Return the batches and schema changes of a file, in file order.
 
@@ -157,8 +168,12 @@ def read_batches(
         Bounds of one record; a file as a whole has none.
     form
         "csv", "json" or "ndjson"; None lets the name and the content tell.
+    arrival_s
+        Epoch seconds of arrival, for records without a time.
+    fixed
+        Leave the schema as it is (`Intake`).
     """
-    return FileBatches(path, schema, batch_rows, limits, form)
+    return FileBatches(path, schema, batch_rows, limits, form, arrival_s, fixed)
 
 
 def _unpacked(opened: BinaryIO) -> BinaryIO:

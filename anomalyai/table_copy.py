@@ -64,7 +64,7 @@ class TableCopy:
         self._taken = np.zeros(table.slots, dtype=np.bool_)
         self._next = 0
         self._parts: list[Rows] = []
-        table.watcher = self
+        table.watch(self)
 
     @property
     def slots(self) -> int:
@@ -76,17 +76,17 @@ class TableCopy:
         """Whether every slot had its turn."""
         return self._next == self.slots
 
-    def before_change(self, table: EntityTable, keys: NDArray[np.uint64]) -> None:
-        """Keep the rows that these keys may be about to change."""
+    def before_change(self, table: EntityTable, keys: NDArray[np.uint64]) -> bool:
+        """Keep the rows that these keys may be about to change; returns whether more will have to be."""
         if self.done or table.columns[0] is not self._columns[0]:
-            table.watcher = None
-            return
+            return False
         found = np.empty(WAYS * len(keys), dtype=np.int64)
         n = rows_at_risk(
             self._columns[0], self._columns[1], self._taken, keys, self.since, self.until, self._next, found
         )
         if n:
             self._parts.append(Rows.of(self._columns, found[:n].copy()))
+        return True
 
     def advance(self, slots: int) -> None:
         """Copy what is left to copy in the next slots."""

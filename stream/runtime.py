@@ -96,8 +96,13 @@ class Runtime:
         self.judgements = Judgements(
             self._feeds, self._store, Lookup(self._reader), self._engine, self._require_ready
         )
-        self._predictions = Predictions(
-            self._feeds, self._engine, self._models, clock, settings.server.max_body_bytes
+        self.predictions = Predictions(
+            self._feeds,
+            self._engine,
+            self._models,
+            clock,
+            data / "uploads" / "predict",
+            settings.server.max_body_bytes,
         )
         self._log.on_appended = self._engine.hand_over
 
@@ -301,18 +306,6 @@ class Runtime:
         """
         self._feeds.get(feed)
         return self._events.describe(feed, seq)
-
-    def predict(self, feed: str, body: bytes, media: str | None) -> dict[str, Any]:
-        """Score records against a feed as it stands: `{"model", "predictions", "rejected"}`.
-
-        Raises
-        ------
-        UnknownFeed, NoModel, NotReady
-            There is no such feed, or it has no trained model, or the engine does not run.
-        UnreadableBody, TooLarge, UnsupportedMedia
-            The body holds no records.
-        """
-        return self._predictions.predict(feed, body, media)
 
     def install_model(self, feed: str, model_id: str) -> None:
         """Let a stored model score a feed from here on; returns when that is durable.

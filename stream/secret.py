@@ -33,6 +33,11 @@ def instance_secret(data: Path) -> bytes:
     return _read(path)
 
 
+def read_secret(data: Path) -> bytes:
+    """Return the secret of a data directory without making one; raises `SettingsError`."""
+    return _read(data / FILE_NAME)
+
+
 def _make(path: Path) -> None:
     """Write a new secret beside its name and link it there: of two who make one, one wins, whole."""
     temporary = path.with_name(f"{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}.tmp")

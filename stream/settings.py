@@ -135,6 +135,14 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 10_000
 
 
+class Predict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is scored without being kept."""
+
+    max_upload_bytes: Annotated[
+        int, Meta(ge=KIB, description="Largest body or file to score, in bytes, unpacked.")
+    ] = 1024 * MIB
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a feed's model is trained beside the engine."""
 
@@ -198,6 +206,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
     engine: Engine = Engine()
     feed: Feed = Feed()
+    predict: Predict = Predict()
     training: Training = Training()
     retraining: Retraining = Retraining()
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "replay": "Send the records of a file to a server.",
     "train": "Train a model on the records of a file.",
     "score": "Score the records of a file.",
+    "models": "List stored models, put one into a feed, take it back.",
     "backtest": "Measure detection on a labelled file.",
     "evaluate": "Evaluate detection on a file, beside simpler scorers.",
     "whatif": "Show what another model or budget would have flagged.",

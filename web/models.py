@@ -86,7 +86,7 @@ def get_model(model_id: str) -> Response:
     except ModelError as error:
         if error.code not in MISSING:
             raise
-        raise _unknown(model_id) from error
+        raise unknown_model(model_id, "id") from error
     champion_of, promoted = runtime.promotions.of_model(model_id)
     return json_response(
         ModelState(**msgspec.structs.asdict(_short(manifest)), champion_of=champion_of, promoted=promoted)
@@ -111,7 +111,7 @@ def promote_model(model_id: str) -> Response:
     except ModelError as error:
         if error.code not in MISSING:
             raise
-        raise _unknown(model_id) from error
+        raise unknown_model(model_id, "id") from error
 
 
 @blueprint.post("/feeds/<feed>/models/rollback")
@@ -134,6 +134,7 @@ def _short(manifest: Manifest) -> Manifest:
     return msgspec.structs.replace(manifest, metrics=figures)
 
 
-def _unknown(model_id: str) -> RequestError:
+def unknown_model(model_id: str, field: str) -> RequestError:
+    """Return the refusal of an id that no model has, given as `field`."""
     message = f"there is no model {model_id[:80]!r}"
-    return RequestError(404, "unknown_model", message, field="id", hint="GET /models lists them")
+    return RequestError(404, "unknown_model", message, field=field, hint="GET /models lists them")

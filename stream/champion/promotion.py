@@ -21,6 +21,7 @@ from anomalyai.manifest import Manifest
 from anomalyai.mismatch import reads, require_columns, require_young
 from anomalyai.schema import FeedSchema
 from stream.champion.past import Past, Promotion, before
+from stream.champion.start import start_schema
 from stream.engine import Engine
 from stream.errors import NoEarlierModel, NotReady, UnknownFeed
 from stream.feeds import Feeds, require_name
@@ -156,16 +157,14 @@ class Promotions:
             if manifest.start_sha256 is None:
                 require_columns(manifest.id, manifest.columns, standing.columns)
             require_young(manifest.id, standing.seen, standing.schema)
-        if manifest.start_sha256 is None or manifest.schema is None:
+        schema = start_schema(manifest)
+        if schema is None:
             raise UnknownFeed(
                 f"there is no feed {feed!r}, and model {manifest.id!r} has no start state to begin it with",
                 field="feed",
                 hint="send records to the feed first, or promote a model that was trained from a file",
             )
-        schema = msgspec.convert(manifest.schema, FeedSchema)
-        # declared, so that what is inferred from the feed's first records cannot change the model's columns
-        fields = tuple(msgspec.structs.replace(field, declared=True) for field in schema.fields)
-        return schema.replace(fields=fields, settled=False)
+        return schema
 
     def _put_in(self, feed: str, swap: ModelSwap, previous: str | None) -> Promoted:
         [entry] = self._feeds.get(feed).control(swap).result()
