@@ -140,7 +140,7 @@ def _of_form(folder: Path, limits: Limits) -> Upload:
     stream = get_input_stream(request.environ)
     parser = FormDataParser(
         stream_factory=open_file,
-        max_form_memory_size=HEAD_BYTES,
+        max_form_memory_size=STEP_BYTES,
         max_content_length=limits.max_bytes + STEP_BYTES,
         max_form_parts=MAX_FORM_PARTS,
         silent=False,

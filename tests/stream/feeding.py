@@ -21,6 +21,7 @@ from stream.database import Database
 from stream.log import LogReader
 from stream.models import Models
 from stream.packing import unpack
+from stream.prediction import Source
 from stream.runtime import Runtime
 from stream.settings import Engine, Settings
 from stream.shard import Shard
@@ -82,6 +83,17 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 def drain(runtime: Runtime) -> None:
     """Wait until everything admitted is scored and committed."""
     wait_until(lambda: all(feed["lag"]["records"] == 0 for feed in runtime.feeds()), "the engine")
+
+
+def predicted(runtime: Runtime, feed: str, body: bytes, media: str | None = None) -> dict[str, Any]:
+    """Return what a body would score, all parts together."""
+    forecast = runtime.predictions.begin(feed, Source(body, media))
+    parts = list(forecast.parts())
+    return {
+        "model": forecast.model,
+        "predictions": [found for part in parts for found in part.predictions],
+        "rejected": [found for part in parts for found in part.rejected],
+    }
 
 
 class Outcome(msgspec.Struct):

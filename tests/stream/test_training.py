@@ -13,7 +13,7 @@ from anomalyai.training import train
 from stream.errors import NoModel, UnknownFeed
 from stream.runtime import Runtime
 from stream.testing import ManualClock
-from tests.stream.feeding import drain, frame, outcome, rewind, running, wait_until
+from tests.stream.feeding import drain, frame, outcome, predicted, rewind, running, wait_until
 from tests.stream.training.bench import kept_jobs, training_set
 
 ENOUGH = 2_600
@@ -95,23 +95,23 @@ def test_predicting_scores_against_the_feed_as_it_stands_and_changes_nothing(
     strange = {**usual, "never seen": [1], "new number": 7}
     body = msgspec.json.encode([usual, {**usual, "amount": "wrong"}, odd, strange])
     with running(data, ManualClock()) as runtime:
-        result = runtime.predict("f", body, "application/json")
+        result = predicted(runtime, "f", body, "application/json")
         assert result["model"] == runtime.feed("f")["model"]["id"]
         assert [prediction.index for prediction in result["predictions"]] == [0, 2, 3]
         assert [prediction.anomaly for prediction in result["predictions"]] == [False, True, False]
         assert result["predictions"][1].reasons[0].field == "amount"
         assert [(rejection.index, rejection.field) for rejection in result["rejected"]] == [(1, "amount")]
-        assert runtime.predict("f", body, "application/json") == result
-        assert runtime.predict("f", b"[]", None)["predictions"] == []
+        assert predicted(runtime, "f", body, "application/json") == result
+        assert predicted(runtime, "f", b"[]", None)["predictions"] == []
         one_by_one = [
-            runtime.predict("f", msgspec.json.encode([record]), None)["predictions"][0].score
+            predicted(runtime, "f", msgspec.json.encode([record]), None)["predictions"][0].score
             for record in (usual, odd)
         ]
         assert one_by_one == pytest.approx([p.score for p in result["predictions"]][:2], abs=0.5)
         schema = runtime.feed("f")["schema"]
         runtime.post("f", frame(ENOUGH + 300, 700), None)
         drain(runtime)
-        assert runtime.predict("f", body, None)["predictions"][0].score >= 0
+        assert predicted(runtime, "f", body, None)["predictions"][0].score >= 0
         assert runtime.feed("f")["schema"] == schema
     found = outcome(data)
     assert found.entries[:-1] == before.entries
@@ -126,9 +126,9 @@ def test_predicting_without_a_model_is_refused(tmp_path: Path) -> None:
     with running(tmp_path / "data", ManualClock()) as runtime:
         runtime.post("f", frame(0, 50), None)
         with pytest.raises(NoModel, match="no trained model"):
-            runtime.predict("f", frame(0, 1), None)
+            predicted(runtime, "f", frame(0, 1), None)
         with pytest.raises(UnknownFeed):
-            runtime.predict("g", frame(0, 1), None)
+            predicted(runtime, "g", frame(0, 1), None)
 
 
 def test_a_training_cut_short_by_the_end_of_the_server_is_started_again(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def test_no_route_takes_what_was_tampered_with(server: ServerProcess, kept: Kept
     address = f"/models/{kept.manifest.id}"
     answer = server.request("POST", f"{address}/promote")
     assert (answer.status, answer.error["code"]) == (409, code), answer
+    answer = server.request("POST", f"/predict?feed=pay&model={kept.manifest.id}", b'[{"a": 1}]')
+    assert (answer.status, answer.error["code"]) == (409, code), answer
     assert server.request("GET", address).status in (200, 409)
     listed = server.request("GET", "/models?feed=pay").json
     assert name.startswith("another model's") or kept.other.id in [model["id"] for model in listed["models"]]

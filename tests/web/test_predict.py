@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import http.client
 import io
 import json
 import time
@@ -10,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from anomalyai.model_store import ModelStore
+from stream.secret import instance_secret
 from tests.serving import ServerProcess
+from tests.stream.champion.trained import keep
+from tests.stream.feeding import frame
 from tests.web.test_live import records
 
 JSON = {"Content-Type": "application/json"}
@@ -82,7 +88,7 @@ def test_a_model_may_be_named(server: ServerProcess, trained: str) -> None:
     model = predict(server, f"feed={trained}", CALM).json["model"]
     assert predict(server, f"feed={trained}&model={model}", CALM).status == 200
     other = predict(server, f"feed={trained}&model=other", CALM)
-    assert (other.status, other.error["field"]) == (409, "model")
+    assert (other.status, other.error["code"], other.error["field"]) == (404, "unknown_model", "model")
 
 
 @pytest.mark.parametrize(
@@ -113,3 +119,100 @@ def test_a_body_without_records_is_refused(server: ServerProcess, trained: str) 
         server.request("POST", f"/predict?feed={trained}", "x", {"Content-Type": "image/png"}).status == 415
     )
     assert predict(server, f"feed={trained}", []).json["predictions"] == []
+
+
+def form(name: str, content: bytes, filename: str = "records.csv", kind: str = "text/csv") -> Any:
+    """Return a form with one file, and its headers."""
+    head = f'--x\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+    body = head.encode() + f"Content-Type: {kind}\r\n\r\n".encode() + content + b"\r\n--x--\r\n"
+    return body, {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def rows(n: int) -> list[dict[str, Any]]:
+    return [WILD if i % 500 == 77 else CALM | {"amount": 20.0 + i % 9} for i in range(n)]
+
+
+def as_csv(records: list[dict[str, Any]]) -> str:
+    return "amount,size,place\n" + "".join(f"{r['amount']},{r['size']},{r['place']}\n" for r in records)
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "kind"),
+    [
+        (as_csv(rows(5000)).encode(), "records.csv", "text/csv"),
+        (gzip.compress(as_csv(rows(5000)).encode()), "records.csv.gz", "application/gzip"),
+        (json.dumps(rows(5000)).encode(), "records", "application/octet-stream"),
+        ("\n".join(map(json.dumps, rows(5000))).encode(), "records", "application/x-ndjson"),
+    ],
+)
+def test_a_file_is_scored_like_a_body_however_both_are_cut(
+    server: ServerProcess, trained: str, content: bytes, filename: str, kind: str
+) -> None:
+    body, headers = form("file", content, filename, kind)
+    answer = server.request("POST", f"/predict?feed={trained}", body, headers)
+    assert answer.status == 200, answer.body[:300]
+    assert answer.json == predict(server, f"feed={trained}", rows(5000)).json
+    assert [p["index"] for p in answer.json["predictions"]] == list(range(5000))
+    assert {p["index"] for p in answer.json["predictions"] if p["anomaly"]} >= set(range(77, 5000, 500))
+    assert list((server.data / "uploads" / "predict").iterdir()) == []
+
+
+def test_a_long_answer_comes_in_pieces(server: ServerProcess, trained: str) -> None:
+    body, headers = form("file", as_csv(rows(40_000)).encode() + b"x,1,p1\n")
+    answer = server.request("POST", f"/predict?feed={trained}", body, headers)
+    assert answer.headers["transfer-encoding"] == "chunked"
+    assert len(answer.json["predictions"]) == 40_000
+    [rejected] = answer.json["rejected"]
+    assert (rejected["index"], rejected["field"]) == (40_000, "amount")
+    short = server.request("POST", f"/predict?feed={trained}", body, {**headers, "Accept": "text/csv"})
+    assert short.body.decode().splitlines()[40_000].startswith("39999,")
+
+
+def test_what_cannot_be_read_further_on_breaks_the_answer_off(server: ServerProcess, trained: str) -> None:
+    body, headers = form("file", json.dumps(rows(40_000)).encode()[:-1], "a.json", "application/json")
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        server.request("POST", f"/predict?feed={trained}", body, headers)
+    assert list((server.data / "uploads" / "predict").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (*form("data", b"a\n1\n"), 400, "bad_form"),
+        (*form("file", b""), 400, "unreadable_body"),
+        (b"--y\r\n", {"Content-Type": "multipart/form-data; boundary=x"}, 400, "bad_form"),
+        (b"", {"Content-Type": "multipart/form-data"}, 400, "bad_form"),
+        (*form("file", b"[1", "a.json", "application/json"), 400, "truncated_body"),
+    ],
+)
+def test_a_bad_form_is_refused(
+    server: ServerProcess, trained: str, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = server.request("POST", f"/predict?feed={trained}", body, headers)
+    assert (answer.status, answer.error["code"]) == (status, code), answer
+    assert list((server.data / "uploads" / "predict").glob("*")) == []
+
+
+def test_any_version_may_stand_in_for_the_model(server: ServerProcess, trained: str, feed: str) -> None:
+    store = ModelStore(server.data / "models", instance_secret(server.data))
+    in_use = predict(server, f"feed={trained}", CALM).json["model"]
+    twin = store.save(trained, store.load(in_use), start=b"no state")
+    own, other = (
+        predict(server, f"feed={trained}&model={name}", rows(600)).json for name in (in_use, twin.id)
+    )
+    assert other["model"] == twin.id
+    assert other["predictions"] == own["predictions"]
+    assert server.request("GET", f"/feeds/{trained}").json["model"]["id"] == in_use
+    model = keep(store, feed=feed)
+    fresh = json.loads(frame(1_200, 300))
+    alone = predict(server, f"feed={feed}&model={model.id}", fresh)
+    assert (alone.status, alone.json["model"]) == (200, model.id), alone.body[:300]
+    assert any(p["anomaly"] for p in alone.json["predictions"])
+    assert server.request("GET", f"/feeds/{feed}").status == 404
+    assert server.request("POST", f"/models/{model.id}/promote").status == 200
+    assert predict(server, f"feed={feed}", fresh).json == alone.json
+    assert predict(server, f"feed={feed}&model={model.id}", fresh).json == alone.json
+    wrong = predict(server, f"feed={trained}&model={model.id}", fresh)
+    assert (wrong.status, wrong.error["code"]) == (409, "model_columns")
+    elsewhere = predict(server, f"feed=nobody-at-all&model={model.id}", fresh)
+    assert (elsewhere.status, elsewhere.error["code"]) == (404, "unknown_feed")
