@@ -66,7 +66,7 @@ def test_a_file_is_scored_by_a_stored_model(tmp_path: Path) -> None:
     scored = anomalyai(*arguments)
     assert scored.exit_code == 0, scored.output
     assert "scored 299 of 300 rows" in scored.stderr
-    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    rows = list(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
     assert list(rows[0]) == ["seq", "score", "one_in", "flagged", "anomaly"]
     assert [row["seq"] for row in rows if row["score"] == ""] == ["8"]
     odd = [str(i + 1) for i in range(300) if (COUNT + i) % 97 == 96]
