@@ -88,6 +88,7 @@ def test_python_examples_run(code: str, server: ServerProcess, tmp_path: Path) -
     assert done.stdout.strip(), "the example prints nothing"
 
 
+@pytest.mark.timeout(300)
 def test_shell_examples_run_in_order(server: ServerProcess, tmp_path: Path) -> None:
     """Every line of the `sh` blocks, in one empty folder, against a running server."""
     binaries = Path(sys.executable).parent
