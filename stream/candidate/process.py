@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -14,21 +12,10 @@ from typing import IO
 import msgspec
 
 from anomalyai.errors import ModelError
+from stream import child
 from stream.candidate.replay import Answer, Question
 from stream.errors import NotReady
 from stream.job import Failure
-
-ERROR_CHARS = 500
-ONE_THREAD = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "LOKY_MAX_CPU_COUNT",
-    )
-}
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answer"):
@@ -53,11 +40,11 @@ class Inquest:
         self._line: bytes | None = None
         self._last_words = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "stream.candidate.worker", str(data)],
+            child.command("stream.candidate.worker", data),
             stdin=subprocess.PIPE,
             stdout=self._said,
             stderr=self._errors,
-            env=_environment(),
+            env=child.environment(),
             start_new_session=True,  # a Ctrl-C is for the server, which ends it in order
         )
         assert self._process.stdin is not None
@@ -107,18 +94,10 @@ class Inquest:
             if self._line is None:
                 self._said.seek(0)
                 self._line = self._said.read()
-                self._errors.seek(0)
-                lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-                self._last_words = lines[-1][:ERROR_CHARS] if lines else "it said nothing"
+                self._last_words = child.last_words(self._errors)
                 assert self._process.stdin is not None
                 with contextlib.suppress(BrokenPipeError):
                     self._process.stdin.close()
                 self._said.close()
                 self._errors.close()
             return self._line
-
-
-def _environment() -> dict[str, str]:
-    package = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH")) if part)
-    return {**os.environ, **ONE_THREAD, "PYTHONPATH": path}

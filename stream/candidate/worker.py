@@ -7,15 +7,12 @@ standard input closes, that is when its server is gone. Nothing here is imported
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from pathlib import Path
 
 import msgspec
 
-NICENESS = 10
-ORPHANED = 3
+from stream.child import begin
 
 
 def main(arguments: list[str]) -> int:
@@ -23,9 +20,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m stream.candidate.worker DATA", file=sys.stderr)
         return 2
-    os.nice(NICENESS)
-    line = sys.stdin.buffer.readline()
-    threading.Thread(target=_end_with_server, daemon=True).start()
+    question = begin()
 
     from anomalyai.errors import AnomalyAIError
     from stream.candidate.process import Answered, Refused
@@ -35,19 +30,12 @@ def main(arguments: list[str]) -> int:
     said: Answered | Refused
     try:
         with opened(Path(arguments[0])) as replays:
-            said = Answered(replays.answer(msgspec.json.decode(line, type=Question)))
+            said = Answered(replays.answer(msgspec.json.decode(question, type=Question)))
     except AnomalyAIError as error:
         said = Refused(Failure.of(error))
     sys.stdout.buffer.write(msgspec.json.encode(said) + b"\n")
     sys.stdout.buffer.flush()
     return 0
-
-
-def _end_with_server() -> None:
-    # not sys.stdin: its lock, held by a waiting thread, aborts the interpreter when it ends
-    while os.read(0, 1):
-        pass
-    os._exit(ORPHANED)
 
 
 if __name__ == "__main__":

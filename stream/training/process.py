@@ -10,30 +10,18 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from anomalyai.manifest import Manifest
+from stream import child
 from stream.job import Failure
 from stream.training.task import Line, Refused, Stage, Task, Trained
 
 POLL_S = 0.1
 PIECE_BYTES = 65_536
-ERROR_CHARS = 500
-ONE_THREAD = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "LOKY_MAX_CPU_COUNT",
-    )
-}
 
 Outcome = Manifest | Failure | str
 """A model; a failure that another attempt would repeat; or in words what went wrong."""
@@ -51,7 +39,7 @@ def run_process(
 
     `said` is the file for its standard error. `ending` is asked often whether it has to end, and why.
     """
-    command = [sys.executable, "-P", "-m", "stream.training.worker", str(data)]
+    command = child.command("stream.training.worker", data)
     with said.open("w+b") as errors:
         try:
             process = subprocess.Popen(
@@ -60,7 +48,7 @@ def run_process(
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 bufsize=0,
-                env=_environment(),
+                env=child.environment(),
                 start_new_session=True,  # a Ctrl-C is for the server, which ends it in order
             )
         except OSError as error:
@@ -70,7 +58,7 @@ def run_process(
             code = process.wait()
         if outcome is not None:
             return outcome
-        return f"the training process ended with {code}: {_tail(errors)}"
+        return f"the training process ended with {code}: {child.last_words(errors)}"
 
 
 def _followed(
@@ -124,16 +112,3 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[Line | None]:
         *whole, pending = (pending + piece).split(b"\n")
         for line in whole:
             yield decoder.decode(line)
-
-
-def _environment() -> dict[str, str]:
-    package = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH")) if part)
-    return {**os.environ, **ONE_THREAD, "PYTHONPATH": path}
-
-
-def _tail(errors: IO[bytes]) -> str:
-    """Return the last line that the process wrote, usually its exception."""
-    errors.seek(0)
-    lines = errors.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:ERROR_CHARS] if lines else "it said nothing"

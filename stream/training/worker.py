@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from anomalyai.errors import AnomalyAIError
+from stream.child import begin
 from stream.clock import SystemClock
 from stream.errors import LogFailure
 from stream.job import Failure
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from anomalyai.training import TrainedModel
     from anomalyai.training.course import Course, Progress
 
-NICENESS = 10
-ORPHANED = 3
 TELL_EVERY_S = 0.1
 
 
@@ -39,10 +37,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m stream.training.worker DATA", file=sys.stderr)
         return 2
-    os.nice(NICENESS)
     say = _speaker()
-    task = msgspec.json.decode(_first_line(), type=Task)
-    threading.Thread(target=_end_with_server, daemon=True).start()
+    task = msgspec.json.decode(begin(), type=Task)
     try:
         manifest = _trained(task, Path(arguments[0]), _Teller(say).tell)
     except LogFailure:
@@ -141,23 +137,6 @@ def _speaker() -> Callable[[Line], None]:
         speech.write(msgspec.json.encode(line) + b"\n")
 
     return say
-
-
-def _first_line() -> bytes:
-    # not sys.stdin, which would read ahead, and whose lock aborts the interpreter when it ends
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = os.read(0, 65_536)
-        if not piece:
-            os._exit(ORPHANED)
-        line += piece
-    return line
-
-
-def _end_with_server() -> None:
-    while os.read(0, 1):
-        pass
-    os._exit(ORPHANED)
 
 
 if __name__ == "__main__":
