@@ -30,7 +30,7 @@ demo: $(RUN)
 
 test: lint browser
 	$(BIN)/python -c 'from stream.warmup import warm_up_model, warm_up_scoring; warm_up_scoring(); warm_up_model()'
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov=anomalyai --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --cov=anomalyai --cov-report=term $(ARGS)
 
 lint: $(TEST)
 	$(BIN)/ruff check .

@@ -75,6 +75,9 @@ class FileBatches(Iterable[RecordBatch | SchemaChange]):
                 hint="Call read_batches again",
             )
         self._begun = True
+        return self._items()
+
+    def _items(self) -> Iterator[RecordBatch | SchemaChange]:
         for admission in self._read(self._path):
             self.rejected += len(admission.rejected)
             self.rejections += admission.rejected[: KEPT_REJECTIONS - len(self.rejections)]

@@ -15,8 +15,9 @@ from anomalyai.alert import Alert
 from anomalyai.scored import ScoredBatch
 from stream.database import Database
 from stream.errors import LogFailure
-from stream.results import Commit, Results, Statement, change_job, job_row, unpack_scores
+from stream.results import Commit, Results, Statement, job_row, unpack_scores
 from stream.store import Store
+from stream.training.ledger import Ledger
 from tests.stream.conftest import RunningLog
 
 
@@ -132,18 +133,19 @@ def test_a_page_never_parts_the_alerts_of_one_record(running_log: RunningLog) ->
 
 def test_dead_letters_and_jobs_are_kept_as_they_first_came(running_log: RunningLog) -> None:
     store = Store(running_log.database)
+    ledger = Ledger(running_log.database, running_log.writer, kept=10)
     for error in ("first", "second"):
         results = Results()
         results.dead("f", 7, 31, 2, error, 0.0)
         results.jobs.append(job_row("f-7", "f", 7, 0.0))
         commit(running_log, results)
-        statement = Statement(change_job("f-7", state="done", model="m"))
-        running_log.writer.submit(statement)
-        statement.finished.result(timeout=60)
+        [row] = ledger.rows()
+        done = msgspec.structs.replace(row.job, state="done", model="m")
+        ledger.keep(ledger.change(done, row.failures, 1.0))
     assert store.dead_letters("f") == {7: "first"}
     assert store.dead_letters("g") == {}
-    assert [(job.id, job.state, job.model) for job in store.jobs("f")] == [("f-7", "done", "m")]
-    assert store.jobs("g") == []
+    jobs = [row.job for row in ledger.rows()]
+    assert [(job.id, job.feed, job.state, job.model) for job in jobs] == [("f-7", "f", "done", "m")]
 
 
 def test_a_statement_that_fails_says_so(running_log: RunningLog) -> None:
