@@ -52,6 +52,35 @@ def measure_hst(n: int = 20_000, features: int = 10, seed: int = 0) -> dict[str,
     return {f"hst_{batch}": _row(rate, rates[0]) for batch, rate in zip(BATCHES, rates[1:], strict=True)}
 
 
+def measure_dsalmon(n: int = 20_000, features: int = 10, seed: int = 0) -> dict[str, dict[str, float]]:
+    """Score and learn `n` rows with half-space trees, beside dSalmon's in C++ on one thread.
+
+    The key is `hst_dsalmon`; batches of 10,000, rows a second, medians of rounds taken in turn.
+
+    Raises
+    ------
+    ImportError
+        dSalmon is not installed: it is built from source.
+    """
+    from dSalmon.outlier import HSTrees
+
+    rows = np.random.default_rng(seed).random((n, features))
+    batch = BATCHES[-1]
+
+    def library() -> float:
+        model = HSTrees(window=250, n_estimators=25, max_depth=8, seed=seed, n_jobs=1)
+        model.fit_predict(rows[:1])
+        return _rate(model.fit_predict, rows, batch)
+
+    def compiled() -> float:
+        model = HalfSpaceTrees(features, n_trees=25, height=8, window_size=250, seed=seed)
+        model.score_learn_batch(rows[:1])
+        return _rate(model.score_learn_batch, rows, batch)
+
+    baseline, value = _in_turn(library, compiled)
+    return {"hst_dsalmon": _row(value, baseline)}
+
+
 def measure_forest(n: int = 20_000, features: int = 10, seed: int = 0) -> dict[str, dict[str, float]]:
     """Score `n` rows with an isolation forest of 100 trees, one by one and in batches of 10,000.
 

@@ -17,12 +17,13 @@ def command(end_to_end: bool, as_json: bool) -> None:
     """
     import msgspec
 
-    from web.benchmark.detectors import measure_forest, measure_hst
+    from web.benchmark.detectors import measure_dsalmon, measure_forest, measure_hst
     from web.benchmark.end_to_end import measure_end_to_end
     from web.benchmark.pipeline import measure_pipeline
 
     every: list[Callable[[], dict[str, dict[str, float]]]] = [
         measure_hst,
+        measure_dsalmon,
         measure_forest,
         measure_pipeline,
         measure_end_to_end,
@@ -31,7 +32,10 @@ def command(end_to_end: bool, as_json: bool) -> None:
     results: dict[str, dict[str, float]] = {}
     for part in parts:
         click.echo("measuring ...", err=True)
-        results.update(part())
+        try:
+            results.update(part())
+        except ModuleNotFoundError as error:
+            click.echo(f"left out, not installed: {error}", err=True)
     if as_json:
         click.echo(msgspec.json.encode(results).decode())
         return
