@@ -74,7 +74,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 def test_a_crash_between_two_steps_changes_no_alert(
     step: str, tmp_path: Path, uninterrupted: Outcome
 ) -> None:
-    killed(tmp_path, PAUSES, step, 3 if "snapshot" in step else FRAMES // 4)
+    killed(tmp_path, PAUSES, step, 2 if "snapshot" in step else FRAMES // 4)
     found = gone_on(tmp_path)
     assert found.entries == uninterrupted.entries
     assert same_alerts_and_scores(found, uninterrupted)
