@@ -15,16 +15,15 @@ from stream.candidate.comparison import MAX_LAST_RECORDS, RETRY_AFTER_S, Compare
 from stream.errors import LogFailure, NoModel, NoShadow, NotReady, Overloaded, UnknownFeed
 from web.body import read_body
 from web.contract.declaration import Budget
-from web.contract.operation import Refused, operation, require_stated
+from web.contract.operation import operation, require_stated
 from web.errors import json_response
+from web.known_model import UNKNOWN, known_model
 from web.page import render_page
 from web.query import NoQuery, read_query
-from web.refusal import RequestError
 from web.site import current_site
 
 blueprint = Blueprint("candidate", __name__)
 
-MISSING = ("model_missing", "model_id")
 HTML = "text/html"
 
 FeedName = Annotated[str, Meta(min_length=1, description="The feed; the one it was trained for if left out.")]
@@ -66,9 +65,6 @@ class Pending(msgspec.Struct, frozen=True):
     state: Literal["running"]
     feed: str
     model: str
-
-
-UNKNOWN = Refused(404, "unknown_model", "There is no such model.")
 
 
 @blueprint.post("/models/<model_id>/shadow")
@@ -127,15 +123,8 @@ def compare(model_id: str) -> Response:
 
 def _require_model(model_id: str) -> str:
     """Return the feed that a model was trained for; 404 where there is no such model."""
-    try:
+    with known_model(model_id):
         return current_site().runtime.models.manifest(model_id).feed
-    except ModelError as error:
-        if error.code not in MISSING:
-            raise
-        message = f"there is no model {model_id[:80]!r}"
-        raise RequestError(
-            404, "unknown_model", message, field="id", hint="GET /models lists them"
-        ) from error
 
 
 def _read_body() -> ShadowBody:

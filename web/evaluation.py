@@ -12,6 +12,7 @@ from anomalyai.evaluation import Evaluation
 from anomalyai.media import JSON
 from web.contract.operation import Refused, operation
 from web.errors import json_response
+from web.known_model import UNKNOWN, known_model
 from web.page import versioned
 from web.query import NoQuery, read_query
 from web.refusal import RequestError
@@ -20,8 +21,6 @@ from web.security import policy
 from web.site import current_site
 
 HTML = "text/html"
-MISSING = ("model_missing", "model_id")
-UNKNOWN = Refused(404, "unknown_model", "There is no such model.")
 NOTHING = Refused(404, "no_report", "The model was not evaluated when it was trained.")
 
 blueprint = Blueprint("evaluation", __name__)
@@ -32,15 +31,8 @@ blueprint = Blueprint("evaluation", __name__)
 def get_report(model_id: str) -> Response:
     """Answer how good a model was on data it was not fitted on, beside simpler scorers; a page, or JSON."""
     read_query(NoQuery)
-    try:
+    with known_model(model_id):
         manifest = current_site().runtime.models.manifest(model_id)
-    except ModelError as error:
-        if error.code not in MISSING:
-            raise
-        message = f"there is no model {model_id[:80]!r}"
-        raise RequestError(
-            404, "unknown_model", message, field="id", hint="GET /models lists them"
-        ) from error
     found = _evaluation(model_id, manifest.metrics)
     if request.accept_mimetypes.best_match([HTML, JSON], default=HTML) == JSON:
         answer = json_response(found)

@@ -16,16 +16,13 @@ from stream.champion.past import Promotion
 from stream.champion.promotion import MAX_NOTE_CHARS, Promoted
 from stream.errors import FeedName, LogFailure, NoEarlierModel, UnknownFeed
 from web.body import read_body, read_json
-from web.contract.operation import Refused, operation
+from web.contract.operation import operation
 from web.errors import json_response
+from web.known_model import UNKNOWN, known_model
 from web.query import NoQuery, read_query
-from web.refusal import RequestError
 from web.site import current_site
 
 blueprint = Blueprint("models", __name__)
-
-MISSING = ("model_missing", "model_id")
-UNKNOWN = Refused(404, "unknown_model", "There is no such model.")
 
 Note = Annotated[str, Meta(max_length=MAX_NOTE_CHARS, description="Kept with it in the log.")]
 
@@ -81,12 +78,8 @@ def get_model(model_id: str) -> Response:
     """Answer one model's manifest, the feeds that it scores, and when it was put into which."""
     read_query(NoQuery)
     runtime = current_site().runtime
-    try:
+    with known_model(model_id):
         manifest = runtime.models.manifest(model_id)
-    except ModelError as error:
-        if error.code not in MISSING:
-            raise
-        raise unknown_model(model_id, "id") from error
     champion_of, promoted = runtime.promotions.of_model(model_id)
     return json_response(
         ModelState(**msgspec.structs.asdict(_short(manifest)), champion_of=champion_of, promoted=promoted)
@@ -104,14 +97,9 @@ def promote_model(model_id: str) -> Response:
     """Let a model score a feed from here on; answered once durable, `entry` null if it did already."""
     read_query(NoQuery)
     body = read_json(PromoteBody, read_body())
-    try:
-        return json_response(
-            current_site().runtime.promotions.promote(body.feed, model_id, by="hand", note=body.note)
-        )
-    except ModelError as error:
-        if error.code not in MISSING:
-            raise
-        raise unknown_model(model_id, "id") from error
+    with known_model(model_id):
+        promoted = current_site().runtime.promotions.promote(body.feed, model_id, by="hand", note=body.note)
+    return json_response(promoted)
 
 
 @blueprint.post("/feeds/<feed>/models/rollback")
@@ -132,9 +120,3 @@ def _short(manifest: Manifest) -> Manifest:
     """Return a manifest without the curves of its evaluation, which has a route of its own."""
     figures = {name: value for name, value in manifest.metrics.items() if name != "report"}
     return msgspec.structs.replace(manifest, metrics=figures)
-
-
-def unknown_model(model_id: str, field: str) -> RequestError:
-    """Return the refusal of an id that no model has, given as `field`."""
-    message = f"there is no model {model_id[:80]!r}"
-    return RequestError(404, "unknown_model", message, field=field, hint="GET /models lists them")

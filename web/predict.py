@@ -25,7 +25,7 @@ from stream.errors import NoModel, UnknownFeed
 from stream.prediction import Forecast, Part
 from web.contract.operation import Refused, operation
 from web.contract.record import RECORDS, Csv
-from web.models import MISSING, UNKNOWN, unknown_model
+from web.known_model import UNKNOWN, known_model
 from web.query import read_query
 from web.site import current_site
 from web.spool import FORM, Limits, Upload, receive
@@ -92,14 +92,11 @@ def predict() -> Response:
     upload = receive(site.runtime.predictions.folder, limits)
     answered = False
     try:
-        forecast = site.runtime.predictions.begin(query.feed, upload.source, query.model)
+        with known_model(query.model, "model"):
+            forecast = site.runtime.predictions.begin(query.feed, upload.source, query.model)
         response = _answer(forecast, upload)
         answered = True
         return response
-    except ModelError as error:
-        if query.model is None or error.code not in MISSING:
-            raise
-        raise unknown_model(query.model, "model") from error
     finally:
         if not answered:
             upload.remove()
