@@ -13,7 +13,7 @@ import hashlib
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, abort, render_template, request, send_file, send_from_directory
 
@@ -28,16 +28,33 @@ LINK = re.compile(r'((?:href|src)=")(/static/[^"?#]+)(")')
 blueprint = Blueprint("page", __name__)
 
 
+class Place(NamedTuple):
+    """An entry of the navigation that every page shows."""
+
+    path: str
+    title: str
+
+
+PLACES = (
+    Place("/", "Live"),
+    Place("/docs", "API"),
+)
+
+
 @blueprint.get("/")
 @operation(answers={200: {"text/html": str}})
 def index() -> Response:
     """Answer the page."""
-    return render_page("index.html", uplot=has_uplot())
+    return render_page("live.html", here="/", uplot=has_uplot())
 
 
-def render_page(template: str, **values: Any) -> Response:
-    """Return a page with every static file it names under its version."""
-    response = Response(versioned(render_template(template, **values)), mimetype="text/html")
+def render_page(template: str, here: str | None = None, **values: Any) -> Response:
+    """Return a page with every static file it names under its version.
+
+    `here` is the path of the navigation's entry that it belongs to.
+    """
+    html = render_template(template, places=PLACES, here=here, **values)
+    response = Response(versioned(html), mimetype="text/html")
     response.headers["Cache-Control"] = "no-cache"
     return response
 

@@ -68,7 +68,7 @@ def run_module(server: ServerProcess, viewer: Viewer) -> RunModule:
     ],
 )
 def test_format(run_module: RunModule, call: str, text: str) -> None:
-    assert run_module("format", f"return m.{call}") == text
+    assert run_module("base/format", f"return m.{call}") == text
 
 
 def test_a_time_says_only_as_much_as_is_needed(run_module: RunModule) -> None:
@@ -78,7 +78,7 @@ def test_a_time_says_only_as_much_as_is_needed(run_module: RunModule) -> None:
         ("new Date(2026, 2, 3, 1, 0)", "2 Mar 09:05:07"),
         ("new Date(2027, 2, 2, 9, 0)", "2 Mar 2026 09:05:07"),
     ):
-        assert run_module("format", f"return m.time({at}.getTime() / 1000, {now})") == text
+        assert run_module("base/format", f"return m.time({at}.getTime() / 1000, {now})") == text
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_a_time_says_only_as_much_as_is_needed(run_module: RunModule) -> None:
 )
 def test_no_digit_of_an_integer_is_lost(run_module: RunModule, text: str, digits: str) -> None:
     body = f"const {{ a }} = m.parseExact('{text}'); return `${{typeof a}} ${{a}}`"
-    assert run_module("api", body) == digits
+    assert run_module("base/api", body) == digits
 
 
 def test_a_store_keeps_each_alert_once_and_its_newest_revision(run_module: RunModule) -> None:
     outcome = run_module(
-        "store",
+        "live/store",
         """
         const store = new m.AlertStore(3);
         const put = (seq, revision = 1, id = `f-${seq}`) => store.put({ id, seq, revision });
@@ -115,7 +115,7 @@ def test_a_store_keeps_each_alert_once_and_its_newest_revision(run_module: RunMo
 
 def test_a_series_keeps_each_record_once_in_order_and_is_bounded(run_module: RunModule) -> None:
     outcome = run_module(
-        "series",
+        "live/series",
         """
         const series = new m.Series();
         const points = (from, to, step = 1) => {
@@ -146,7 +146,7 @@ def test_a_series_keeps_each_record_once_in_order_and_is_bounded(run_module: Run
 
 def test_a_thinned_view_keeps_peaks_flagged_points_and_the_order_of_time(run_module: RunModule) -> None:
     outcome = run_module(
-        "series",
+        "live/series",
         """
         const series = new m.Series();
         const at = (seq) => new Date(1.7e12 + ((seq * 37) % 5000) * 1000).toISOString();
@@ -173,7 +173,7 @@ def test_a_thinned_view_keeps_peaks_flagged_points_and_the_order_of_time(run_mod
 
 def test_waits_grow_are_bounded_and_differ(run_module: RunModule) -> None:
     low, high = run_module(
-        "socket",
+        "base/socket",
         "return [() => 0, () => 0.999].map((random) => [1, 2, 3, 4, 50].map((n) => m.backOff(n, random)))",
     )
     assert low == [200, 400, 800, 1600, 4000]
@@ -190,7 +190,7 @@ def test_a_gap_is_read_again(server: ServerProcess, feed: str, run_module: RunMo
     alerts = all_alerts(server, feed)
     first, last = alerts[0]["seq"], alerts[-1]["seq"]
     held = run_module(
-        "session",
+        "live/session",
         f"""
         const session = new m.Session("{feed}", () => {{}});
         await session.reread({first}, {last});

@@ -49,7 +49,7 @@ def test_the_fallback_chart_library_comes_from_the_installed_package(server: Ser
 
 
 def test_modules_are_served_as_javascript(server: ServerProcess) -> None:
-    answer = server.request("GET", "/static/js/main.js")
+    answer = server.request("GET", "/static/js/live/main.js")
     assert answer.headers["content-type"].startswith("text/javascript")
 
 

@@ -102,7 +102,7 @@ REQUESTS: list[tuple[str, str, str | None, int]] = [
     ("GET", "/metrics", None, 200),
     ("GET", "/openapi.json", None, 200),
     ("GET", "/", None, 200),
-    ("GET", "/static/js/main.js", None, 200),
+    ("GET", "/static/js/live/main.js", None, 200),
 ]
 
 

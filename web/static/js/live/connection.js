@@ -1,7 +1,7 @@
 /** The connection state in the header, in words; a countdown runs only where there is something to count. */
 
-import { setText } from "./dom.js";
-import * as format from "./format.js";
+import { setText } from "../base/dom.js";
+import * as format from "../base/format.js";
 
 const UNREACHABLE_AFTER = 3; // failed tries
 const QUIET_AFTER_S = 10;

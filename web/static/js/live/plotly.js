@@ -1,7 +1,7 @@
 /** Drawing with Plotly, where uPlot is not installed: the same three traces, redrawn seldom since each costs more. */
 
-import { colour } from "./colour.js";
-import * as format from "./format.js";
+import { colour } from "../base/colour.js";
+import * as format from "../base/format.js";
 
 export const NAME = "plotly";
 

@@ -1,7 +1,7 @@
 /** The strip of figures: how fast, how far behind, how many anomalies, and whether the promised rate is kept. */
 
-import { setText } from "./dom.js";
-import * as format from "./format.js";
+import { setText } from "../base/dom.js";
+import * as format from "../base/format.js";
 import { describeModel } from "./model.js";
 import { Sparkline } from "./sparkline.js";
 

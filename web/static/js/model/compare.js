@@ -1,10 +1,10 @@
 /** The page that compares a candidate with the champion: asks for its own address as JSON, until that is there. */
 
-import { getJson } from "./api.js";
-import { node, setText } from "./dom.js";
-import * as format from "./format.js";
-import { prettyRecord } from "./record.js";
-import { wireTheme } from "./theme.js";
+import { getJson } from "../base/api.js";
+import { node, setText } from "../base/dom.js";
+import * as format from "../base/format.js";
+import { prettyRecord } from "../base/record.js";
+import { wireTheme } from "../base/theme.js";
 
 const AGAIN_MS = 2_000;
 const REFRESH_MS = 5_000;

@@ -1,9 +1,9 @@
 /** What one anomaly is: how rare, why, what was expected, and the record itself. */
 
 import { badge, flags } from "./alerts.js";
-import { copyText, node } from "./dom.js";
-import * as format from "./format.js";
-import { prettyRecord, recordText } from "./record.js";
+import { copyText, node } from "../base/dom.js";
+import * as format from "../base/format.js";
+import { prettyRecord, recordText } from "../base/record.js";
 
 /** The content of the panel for one alert. */
 export function alertDetail(alert, onClose) {

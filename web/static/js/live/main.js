@@ -2,18 +2,18 @@
 
 import { AlertTable } from "./alerts.js";
 import { Announcer } from "./announce.js";
-import * as api from "./api.js";
+import * as api from "../base/api.js";
 import { Chart } from "./chart.js";
-import { forgetColours } from "./colour.js";
+import { forgetColours } from "../base/colour.js";
 import { ConnectionSign } from "./connection.js";
-import { setText } from "./dom.js";
-import { FeedList, FeedSelector } from "./feeds.js";
-import { Frames } from "./frames.js";
+import { setText } from "../base/dom.js";
+import { FeedList, FeedSelector } from "../base/feeds.js";
+import { Frames } from "../base/frames.js";
 import { Panel } from "./panel.js";
-import { readPlace, writePlace } from "./place.js";
+import { readPlace, writePlace } from "../base/place.js";
 import { Session } from "./session.js";
 import { StatStrip } from "./stats.js";
-import { wireTheme } from "./theme.js";
+import { wireTheme } from "../base/theme.js";
 import { wireWelcome } from "./welcome.js";
 
 const find = (id) => document.getElementById(id);

@@ -1,7 +1,7 @@
 /** Drawing with uPlot: ordinary scores as a line, the threshold as a dashed step, flagged points as red dots on stems. */
 
-import { colour } from "./colour.js";
-import * as format from "./format.js";
+import { colour } from "../base/colour.js";
+import * as format from "../base/format.js";
 
 export const NAME = "uplot";
 

@@ -3,8 +3,8 @@
  * and scroll position survive every update.
  */
 
-import { node, setText } from "./dom.js";
-import * as format from "./format.js";
+import { node, setText } from "../base/dom.js";
+import * as format from "../base/format.js";
 
 const SHOWN_REASONS = 3;
 const MOST_WASHED = 5; // more new rows than this at once, or sooner than this, are not pointed out one by one

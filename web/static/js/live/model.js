@@ -1,6 +1,6 @@
 /** What to say of the model that scores a feed. Pure functions. */
 
-import * as format from "./format.js";
+import * as format from "../base/format.js";
 
 /**
  * {value, sub, title, fraction}: two lines of text, a tooltip, and how far the warm-up is (null when it is over).

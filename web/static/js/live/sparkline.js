@@ -1,6 +1,6 @@
 /** A small line under a figure: uPlot without axes, or nothing where uPlot is missing. */
 
-import { colour } from "./colour.js";
+import { colour } from "../base/colour.js";
 
 const LEAST = 30; // values that fill the width
 

@@ -3,7 +3,7 @@
  * once, at most WINDOW long. No DOM.
  */
 
-import { epoch } from "./format.js";
+import { epoch } from "../base/format.js";
 
 export const WINDOW = 20_000;
 const SLACK = 2_000; // trimmed in pieces of this size, so that trimming costs nothing per point

@@ -1,6 +1,6 @@
 /** Tells a screen reader about new anomalies, a few words at a time and not more often than it can be listened to. */
 
-import * as format from "./format.js";
+import * as format from "../base/format.js";
 
 const LEAST_MS = 5_000;
 

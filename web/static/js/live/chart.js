@@ -3,8 +3,8 @@
  * means. The drawing itself is uPlot's, or Plotly's where uPlot is missing.
  */
 
-import { node, setText } from "./dom.js";
-import * as format from "./format.js";
+import { node, setText } from "../base/dom.js";
+import * as format from "../base/format.js";
 
 const NEAR_PX = 18;
 const FALLBACK_MS = 250;

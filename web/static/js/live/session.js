@@ -3,8 +3,8 @@
  * there on. No DOM; `onChange(what)` says what moved: "connection", "info", "stats", "points", "alerts" or "error".
  */
 
-import * as api from "./api.js";
-import { LiveSocket } from "./socket.js";
+import * as api from "../base/api.js";
+import { LiveSocket } from "../base/socket.js";
 import { AlertStore } from "./store.js";
 import { Series } from "./series.js";
 

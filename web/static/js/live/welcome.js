@@ -1,6 +1,6 @@
 /** The page before the first record: how to send one to this very server. */
 
-import { copyText } from "./dom.js";
+import { copyText } from "../base/dom.js";
 
 /** Fill in the commands with this server's address and wire their copy buttons. */
 export function wireWelcome(root) {

@@ -1,7 +1,7 @@
 /** What is known of the feed itself: shown in the panel while no anomaly is selected. */
 
-import { node, setText } from "./dom.js";
-import * as format from "./format.js";
+import { node, setText } from "../base/dom.js";
+import * as format from "../base/format.js";
 
 const ALWAYS = ["accepted", "rejected", "shed"];
 const HARMLESS = new Set(["accepted", "late", "quarantined", "adopted"]);
