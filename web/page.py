@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, abort, render_template, request, send_file, send_from_directory
 
+from anomalyai.training import ALGORITHMS
 from web.contract.operation import operation
 
 STATIC = Path(__file__).parent / "static"
@@ -37,6 +38,7 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("/", "Live"),
+    Place("/data", "Data"),
     Place("/docs", "API"),
 )
 
@@ -46,6 +48,13 @@ PLACES = (
 def index() -> Response:
     """Answer the page."""
     return render_page("live.html", here="/", uplot=has_uplot())
+
+
+@blueprint.get("/data")
+@operation(answers={200: {"text/html": str}})
+def data() -> Response:
+    """Answer the page that scores a file."""
+    return render_page("data.html", here="/data", algorithms=ALGORITHMS)
 
 
 def render_page(template: str, here: str | None = None, **values: Any) -> Response:
