@@ -66,7 +66,10 @@ class Judgements:
         self._require_ready = require_ready
 
     def judge(
-        self, alert_id: str, verdict: Literal["real", "false_alarm", "unsure"], note: str | None = None
+        self,
+        alert_id: str,
+        verdict: Literal["real", "false_alarm", "unsure", "new_normal"],
+        note: str | None = None,
     ) -> tuple[Alert, int]:
         """Take a verdict on an alert; returns the alert after it, and how many others it ranked anew.
 

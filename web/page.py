@@ -57,6 +57,13 @@ def data() -> Response:
     return render_page("data.html", here="/data", algorithms=ALGORITHMS)
 
 
+@blueprint.get("/anomalies/<alert_id>")
+@operation(answers={200: {"text/html": str}})
+def anomaly(alert_id: str) -> Response:
+    """Answer the page of one anomaly, or of a record that is none, which says where there is neither."""
+    return render_page("anomaly.html", alert_id=alert_id)
+
+
 def render_page(template: str, here: str | None = None, **values: Any) -> Response:
     """Return a page with every static file it names under its version.
 

@@ -34,7 +34,7 @@ LABEL_FIELDS = ("seq", "id", "label")
 class VerdictBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a verdict."""
 
-    verdict: Literal["real", "false_alarm", "unsure"]
+    verdict: Literal["real", "false_alarm", "unsure", "new_normal"]
     note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)] | None = None
 
 

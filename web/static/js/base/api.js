@@ -25,13 +25,22 @@ export function parseExact(text) {
 }
 
 /** GET a path of this server and parse the answer. */
-export async function getJson(path, signal = null) {
+export function getJson(path, signal = null) {
+  return ask(path, {}, signal);
+}
+
+/** Send a body as JSON and parse the answer. */
+export function sendJson(method, path, body) {
+  return ask(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+}
+
+async function ask(path, request, signal = null) {
   const limits = [AbortSignal.timeout(TIMEOUT_MS)];
   if (signal) limits.push(signal);
   let response;
   let text;
   try {
-    response = await fetch(path, { signal: AbortSignal.any(limits), headers: { Accept: "application/json" } });
+    response = await fetch(path, { ...request, signal: AbortSignal.any(limits), headers: { ...request.headers, Accept: "application/json" } });
     text = await response.text();
   } catch (cause) {
     if (signal?.aborted) throw cause;

@@ -112,6 +112,6 @@ export function utc(epochS) {
 }
 
 /** `plural(1, "record")` -> "1 record", `plural(3, "record")` -> "3 records". */
-export function plural(n, noun) {
-  return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+export function plural(n, noun, nouns = `${noun}s`) {
+  return `${count(n)} ${n === 1 ? noun : nouns}`;
 }

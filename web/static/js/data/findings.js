@@ -27,7 +27,7 @@ export class Findings {
   show({ model, predictions, rejected }, name) {
     const flagged = predictions.filter((found) => found.anomaly).length;
     const rate = predictions.length ? ` (${format.rate(flagged / predictions.length)})` : "";
-    setText(find("found"), `${format.plural(flagged, "anomaly").replace("anomalys", "anomalies")} in ${format.plural(predictions.length, "row")}${flagged ? rate : ""}`);
+    setText(find("found"), `${format.plural(flagged, "anomaly", "anomalies")} in ${format.plural(predictions.length, "row")}${flagged ? rate : ""}`);
     setText(find("by"), `by model ${model}`);
     this.rarest = predictions.toSorted((a, b) => b.score - a.score).slice(0, KEPT_ROWS);
     this.shown = 0;

@@ -17,10 +17,10 @@ export function alertDetail(alert, onClose) {
 function head(alert, onClose) {
   const close = node("button", { type: "button", class: "icon-button close", "aria-label": "Close the details" }, "×");
   close.addEventListener("click", onClose);
-  return node("header", { class: "card-head" }, node("h2", {}, "Why this one"), node("span", { class: "muted" }, alert.id), node("span", { class: "spring" }), close);
+  return node("header", { class: "card-head" }, node("h2", {}, "Why this one"), node("a", { class: "muted", href: `/anomalies/${encodeURIComponent(alert.id)}` }, alert.id), node("span", { class: "spring" }), close);
 }
 
-function summary(alert) {
+export function summary(alert) {
   const at = format.epoch(alert.time);
   const facts = node("dl", { class: "facts" });
   fact(facts, "When", node("time", { datetime: alert.time, title: format.utc(at) }, format.fullTime(at)));
@@ -40,7 +40,7 @@ function fact(list, name, value) {
   list.append(node("div", {}, node("dt", {}, name), node("dd", {}, value)));
 }
 
-function reasons(alert) {
+export function reasons(alert) {
   const list = node("ol", { class: "reasons" });
   for (const reason of alert.reasons) list.append(reasonItem(reason));
   return node("section", {}, node("h3", {}, "Reasons"), alert.reasons.length ? list : node("p", { class: "muted" }, "No field stands out on its own."));
@@ -62,7 +62,7 @@ function reasonItem(reason) {
   );
 }
 
-function entities(alert) {
+export function entities(alert) {
   const pairs = Object.entries(alert.entities ?? {});
   if (pairs.length === 0) return null;
   const list = node("dl", { class: "entities" });
@@ -70,7 +70,7 @@ function entities(alert) {
   return node("section", {}, node("h3", {}, "Who and what"), list);
 }
 
-function record(alert, marked) {
+export function record(alert, marked) {
   const link = node("a", { href: `/alerts/${encodeURIComponent(alert.id)}`, target: "_blank", rel: "noopener" }, "as JSON");
   if (alert.record === null) return node("section", {}, node("h3", {}, "Record ", link), node("p", { class: "muted" }, "There is none: the alert is about events that did not come."));
   const text = prettyRecord(alert.record, marked);
