@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from msgspec import Meta
 
 from anomalyai.errors import ModelError, SchemaConflict
 from anomalyai.manifest import Manifest
+from anomalyai.media import JSON
 from anomalyai.model_store import RefusedModel
+from anomalyai.training import ALGORITHMS
 from stream.champion.past import Promotion
 from stream.champion.promotion import MAX_NOTE_CHARS, Promoted
 from stream.errors import FeedName, LogFailure, NoEarlierModel, UnknownFeed
@@ -19,10 +21,13 @@ from web.body import read_body, read_json
 from web.contract.operation import operation
 from web.errors import json_response
 from web.known_model import UNKNOWN, known_model
+from web.page import render_page
 from web.query import NoQuery, read_query
 from web.site import current_site
 
 blueprint = Blueprint("models", __name__)
+
+HTML = "text/html"
 
 Note = Annotated[str, Meta(max_length=MAX_NOTE_CHARS, description="Kept with it in the log.")]
 
@@ -64,12 +69,17 @@ class RollbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @blueprint.get("/models")
-@operation(query=ModelsQuery, answers={200: ModelList})
+@operation(query=ModelsQuery, answers={200: {JSON: ModelList, HTML: str}})
 def list_models() -> Response:
-    """List the models by id, of one feed where it is given; and those that are there and were refused."""
+    """List the models by id, of one feed where it is given, and those refused; a page for browsers."""
     feed = read_query(ModelsQuery).feed
-    models = current_site().runtime.models
-    return json_response(ModelList([_short(each) for each in models.list(feed)], models.refused(feed)))
+    if request.accept_mimetypes.best_match([JSON, HTML]) == HTML:
+        answer = render_page("models.html", here="/models", algorithms=ALGORITHMS)
+    else:
+        models = current_site().runtime.models
+        answer = json_response(ModelList([_short(each) for each in models.list(feed)], models.refused(feed)))
+    answer.headers["Vary"] = "Accept"
+    return answer
 
 
 @blueprint.get("/models/<model_id>")

@@ -39,6 +39,7 @@ class Place(NamedTuple):
 PLACES = (
     Place("/", "Live"),
     Place("/data", "Data"),
+    Place("/models", "Models"),
     Place("/docs", "API"),
 )
 

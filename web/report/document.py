@@ -24,7 +24,7 @@ from web.report.view import drawing, view
 WEB = Path(__file__).parent.parent
 STATIC = WEB / "static"
 STYLES = ("css/palette.css", "css/report.css")
-SCRIPT = "js/model/report.js"
+SCRIPT = "js/models/report.js"
 
 
 def html_report(evaluations: Sequence[Evaluation], plotly: Path | None) -> str:
