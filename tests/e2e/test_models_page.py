@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.browser import SCREENSHOTS, Viewer, screenshot
+from tests.e2e.conftest import NewViewer
 from tests.e2e.test_models import ROWS, payments, present_model, settled, started, trained
 from tests.serving import ServerProcess
 
@@ -84,3 +85,13 @@ def test_a_young_feed_says_that_it_has_no_model(modelled: tuple[ServerProcess, s
     expect(page.get_by_text("No model yet.")).to_be_visible()
     expect(page.get_by_text("No training so far.")).to_be_visible()
     expect(page.get_by_role("button", name="Roll back")).to_be_disabled()
+
+
+@pytest.mark.parametrize("place", ["models", "data", f"anomalies/{FEED}-5"])
+def test_a_phone_scrolls_no_page_sideways(
+    modelled: tuple[ServerProcess, str], new_viewer: NewViewer, place: str
+) -> None:
+    page = new_viewer(viewport={"width": 390, "height": 844}).open(modelled[0], f"{place}#feed={FEED}")
+    expect(page.locator("#connection[data-state=live]")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -10,7 +10,7 @@ const AGAIN_MS = 1_500;
 const JOBS = 20;
 const find = (id) => document.getElementById(id);
 const words = (name) => name.replaceAll("_", " ");
-const when = (epochS) => (epochS ? format.fullTime(epochS) : "–");
+const when = (epochS) => (epochS ? format.time(epochS) : "–");
 
 class ModelsPage {
   constructor() {
