@@ -16,7 +16,7 @@ export async function drawAround(list, feed, seq) {
 async function row(feed, seq, here) {
   let event;
   try {
-    event = await api.getJson(`/feeds/${encodeURIComponent(feed)}/events/${seq}`);
+    event = await api.event(feed, seq);
   } catch (cause) {
     if (cause instanceof api.ApiError) return null; // no longer kept
     throw cause;

@@ -53,7 +53,7 @@ class AnomalyPage {
   /** The record with its score; null where the log no longer has it, and the alert is all that is known. */
   async event() {
     try {
-      return await api.getJson(`/feeds/${encodeURIComponent(this.feed)}/events/${this.seq}`);
+      return await api.event(this.feed, this.seq);
     } catch (cause) {
       if (cause instanceof api.ApiError && cause.status === 410) return null;
       throw cause;

@@ -70,6 +70,11 @@ export function feed(name, signal) {
   return getJson(`/feeds/${encodeURIComponent(name)}`, signal);
 }
 
+/** One record in full, with its score and why it was flagged or not. */
+export function event(name, seq) {
+  return getJson(`/feeds/${encodeURIComponent(name)}/events/${seq}`);
+}
+
 /** One alert by its id. */
 export function alert(id, signal) {
   return getJson(`/alerts/${encodeURIComponent(id)}`, signal);

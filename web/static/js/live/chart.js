@@ -5,20 +5,25 @@
 
 import { node, setText } from "../base/dom.js";
 import * as format from "../base/format.js";
+import { Peek } from "./peek.js";
 
 const NEAR_PX = 18;
 const FALLBACK_MS = 250;
 
 export class Chart {
-  /** @param {{element: Element, card: Element, onPick: (seq: number) => void}} parts */
-  constructor({ element, card, onPick }) {
+  /** @param {{element: Element, card: Element, onPick: (seq: number) => void, readRecord: (seq: number) => Promise<object>}} parts */
+  constructor({ element, card, onPick, readRecord }) {
     this.element = element;
     this.plotArea = element.querySelector(".chart-plot");
     this.tip = element.querySelector(".tip");
     this.empty = element.querySelector(".chart-empty");
     this.thresholdText = card.querySelector("#threshold");
     this.pauseButton = card.querySelector("#pause");
+    this.backButton = card.querySelector(".back");
     this.onPick = onPick;
+    this.peek = new Peek(readRecord);
+    this.range = null; // what was zoomed to along the axis, [from, to]
+    this.held = null; // the series as it was then
     this.axis = "time";
     this.length = 5000;
     this.paused = false;
@@ -28,6 +33,7 @@ export class Chart {
     this.lastDrawn = -Infinity;
     for (const group of card.querySelectorAll("[data-control]")) this.wireSegments(group);
     this.pauseButton.addEventListener("click", () => this.pause(!this.paused));
+    this.backButton.addEventListener("click", () => this.backToLive());
   }
 
   /** Load the drawing library that is there. */
@@ -36,6 +42,7 @@ export class Chart {
     this.renderer = await module.makeRenderer(this.plotArea, {
       onHover: (at) => this.hover(at),
       onClick: (at) => this.click(at),
+      onRange: (range) => (range ? this.zoom(range) : this.backToLive()),
       selected: () => this.selectedSeq,
     });
     this.element.dataset.library = module.NAME;
@@ -46,19 +53,47 @@ export class Chart {
   /** Draw the newest part of a series; says false where it has to be asked again later. */
   draw(series) {
     this.series = series;
-    if (!this.renderer || this.paused) return true;
+    if (!this.renderer || this.paused || this.range) return true;
     const now = performance.now();
     if (this.slow && now - this.lastDrawn < FALLBACK_MS) return false;
     this.lastDrawn = now;
-    this.view = series.view(this.length, this.axis, this.plotArea.clientWidth);
+    this.show(series);
+    return true;
+  }
+
+  show(series) {
+    this.view = series.view(this.length, this.axis, this.plotArea.clientWidth, this.range);
     this.describe(series.threshold);
     this.renderer.draw(this.view);
-    return true;
+  }
+
+  /** Show a range along the axis, of the points that there are now; what comes does not move it. */
+  zoom(range) {
+    this.held ??= this.series.held();
+    this.range = range;
+    this.tip.hidden = true;
+    this.show(this.held);
+    this.drawBack();
+  }
+
+  /** Leave a zoom and a pause. */
+  backToLive() {
+    this.range = null;
+    this.held = null;
+    this.lastDrawn = -Infinity;
+    this.pause(false);
+  }
+
+  drawBack() {
+    this.backButton.hidden = !this.paused && this.range === null;
+    this.element.dataset.zoomed = String(this.range !== null);
   }
 
   /** Another feed is about to be shown. */
   clear(series) {
-    this.pause(false);
+    this.peek.forget();
+    this.series = series;
+    this.backToLive();
     this.selectedSeq = null;
     this.tip.hidden = true;
     this.draw(series);
@@ -88,6 +123,7 @@ export class Chart {
     this.paused = paused;
     this.pauseButton.setAttribute("aria-pressed", String(paused));
     setText(this.pauseButton, paused ? "Resume" : "Pause");
+    this.drawBack();
     if (!paused && this.series) this.draw(this.series);
   }
 
@@ -98,8 +134,7 @@ export class Chart {
       for (const other of group.children) other.setAttribute("aria-pressed", String(other === button));
       if (group.dataset.control === "axis") this.axis = button.dataset.value;
       else this.length = Number(button.dataset.value);
-      this.lastDrawn = -Infinity;
-      this.pause(false);
+      this.backToLive();
     });
   }
 
@@ -108,6 +143,7 @@ export class Chart {
     const index = at === null ? null : (this.nearFlagged(at) ?? at.index);
     const row = index === null ? undefined : this.view?.rows[index];
     this.tip.hidden = row === undefined;
+    if (!row) this.peek.leave();
     this.plotArea.classList.toggle("over-flagged", Boolean(row?.[4]));
     if (row) this.fillTip(row, at);
   }
@@ -120,6 +156,7 @@ export class Chart {
       node("span", {}, `score ${score.toFixed(2)}${threshold === null ? "" : `, alert from ${threshold.toFixed(2)}`}`),
     );
     if (flagged) this.tip.append(node("span", { class: "tip-flagged" }, "flagged: click for the reasons"));
+    this.tip.append(this.peek.show(seq));
     this.tip.dataset.flagged = String(flagged);
     const width = this.element.clientWidth;
     const right = at.left > width - 230;

@@ -33,7 +33,7 @@ class Page {
       connection: () => this.drawConnection(),
     });
     this.stats = new StatStrip(find("stats"));
-    this.chart = new Chart({ element: find("chart"), card: document.querySelector(".chart-card"), onPick: (seq) => this.pick(seq) });
+    this.chart = new Chart({ element: find("chart"), card: document.querySelector(".chart-card"), onPick: (seq) => this.pick(seq), readRecord: (seq) => this.readRecord(seq) });
     this.table = new AlertTable({ scroll: find("alerts"), empty: find("no-alerts"), more: find("new-rows"), onSelect: (id) => this.select(id, { reveal: false }) });
     this.panel = new Panel(find("panel"), () => this.deselect());
     this.selector = new FeedSelector(find("feed"), (name) => this.show(name));
@@ -163,6 +163,18 @@ class Page {
     this.panel.show(alert);
     writePlace({ feed: session.feed, alert: id });
     if (getComputedStyle(find("panel")).position === "fixed") this.panel.focus();
+  }
+
+  /** A record for the tip; null, and no more said, where it cannot be had. */
+  async readRecord(seq) {
+    const { session } = this;
+    try {
+      const { record } = await api.event(session.feed, seq);
+      return this.session === session ? record : null;
+    } catch (cause) {
+      if (!(cause instanceof api.ApiError)) throw cause;
+      return null;
+    }
   }
 
   /** An alert that is not among the newest; null, with a notice, when it cannot be had. */

@@ -7,9 +7,10 @@ export const NAME = "plotly";
 
 const SOURCE = "/static/vendor/plotly.min.js";
 const SETTINGS = { displayModeBar: false, responsive: false, doubleClick: false };
+const DRAG_PX = 6; // a shorter movement is a click
 const MARGIN = { l: 72, r: 14, t: 10, b: 38 };
 
-/** A renderer inside `area`; `hooks`: {onHover, onClick, selected}. */
+/** A renderer inside `area`; `hooks`: {onHover, onClick, onRange, selected}. */
 export async function makeRenderer(area, hooks) {
   await load();
   return new PlotlyRenderer(area, hooks);
@@ -32,7 +33,17 @@ class PlotlyRenderer {
     this.view = null;
     area.addEventListener("mousemove", (event) => this.view && this.hooks.onHover(this.pointer(event)));
     area.addEventListener("mouseleave", () => this.hooks.onHover(null));
-    area.addEventListener("click", (event) => this.view && this.hooks.onClick(this.pointer(event)));
+    area.addEventListener("mousedown", (event) => (this.pressed = event.clientX));
+    area.addEventListener("click", (event) => this.view && this.release(event));
+    area.addEventListener("dblclick", () => this.hooks.onRange(null));
+  }
+
+  /** A click, or the end of a range that was dragged out. */
+  release(event) {
+    const box = this.area.getBoundingClientRect();
+    const ends = [this.pressed, event.clientX].map((at) => this.along(at - box.left)).toSorted((a, b) => a - b);
+    if (Math.abs(event.clientX - this.pressed) < DRAG_PX) this.hooks.onClick(this.pointer(event));
+    else this.hooks.onRange(ends);
   }
 
   draw(view) {
@@ -74,10 +85,14 @@ class PlotlyRenderer {
   /** The pointer's place, and the index of the point nearest along the axis. */
   pointer(event) {
     const box = this.area.getBoundingClientRect();
-    const { xaxis } = this.area._fullLayout;
     const left = event.clientX - box.left;
-    const along = xaxis.p2c(left - xaxis._offset) / (this.view.axis === "time" ? 1000 : 1);
-    return { left, top: event.clientY - box.top, index: this.nearest(along) };
+    return { left, top: event.clientY - box.top, index: this.nearest(this.along(left)) };
+  }
+
+  /** What stands at so many pixels from the left, along the axis. */
+  along(left) {
+    const { xaxis } = this.area._fullLayout;
+    return xaxis.p2c(left - xaxis._offset) / (this.view.axis === "time" ? 1000 : 1);
   }
 
   nearest(along) {
@@ -92,6 +107,12 @@ class PlotlyRenderer {
     const seq = this.hooks.selected();
     const index = seq === null ? -1 : this.view.rows.findIndex((row) => row[0] === seq);
     return index < 0 ? [] : [index];
+  }
+
+  range(x) {
+    const { range, axis } = this.view;
+    if (range) return axis === "time" ? range.map((at) => new Date(at * 1000)) : range;
+    return x.length ? [x[0], x.at(-1)] : undefined;
   }
 
   dots(x, indices, size, fill) {
@@ -113,7 +134,7 @@ class PlotlyRenderer {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: colour("--muted"), size: 11 },
-      xaxis: { ...axis, type: this.view.axis === "time" ? "date" : "linear", range: x.length ? [x[0], x.at(-1)] : undefined },
+      xaxis: { ...axis, type: this.view.axis === "time" ? "date" : "linear", range: this.range(x) },
       yaxis: { ...axis, range: [0, top], tickvals: steps, ticktext: steps.map((at) => format.oneInShort(10 ** at)) },
     };
   }

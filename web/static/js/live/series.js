@@ -42,16 +42,26 @@ export class Series {
   /**
    * The newest `length` rows as the columns a chart wants, ascending along its axis ("time" or "seq"). Where they
    * are denser than the chart's `width` in pixels, the rarest of each narrow slice stands for it; flagged ones all stay.
+   * With a `range` along the axis, [from, to], all rows within it instead of the newest.
    */
-  view(length, axis, width) {
-    const all = this.rows.slice(-Math.min(length, WINDOW));
+  view(length, axis, width, range = null) {
+    let all = this.rows.slice(-Math.min(length, WINDOW));
     const timed = axis === "time" && all.every((row) => row[1] !== null);
     const along = timed ? 1 : 0;
+    if (range) all = this.rows.filter((row) => row[along] >= range[0] && row[along] <= range[1]);
     if (timed && !ascends(all)) all.sort((a, b) => a[1] - b[1] || a[0] - b[0]);
     const rows = envelope(all, along, width);
     const flagged = [];
     rows.forEach((row, index) => row[4] && flagged.push(index));
-    return { axis: timed ? "time" : "seq", length: all.length, rows, x: column(rows, along), score: column(rows, 2), threshold: rows.map((row) => row[3] ?? this.threshold), flagged };
+    return { axis: timed ? "time" : "seq", range, length: all.length, rows, x: column(rows, along), score: column(rows, 2), threshold: rows.map((row) => row[3] ?? this.threshold), flagged };
+  }
+
+  /** The same rows, held: what comes later changes nothing of them. */
+  held() {
+    const held = new Series();
+    held.rows = this.rows.slice();
+    held.threshold = this.threshold;
+    return held;
   }
 
   merge(rows) {

@@ -8,6 +8,7 @@ export const NAME = "uplot";
 const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 const LEAST_TOP = 4; // the axis reaches at least 1 in 10,000
 const DOT_PX = 7;
+const DRAG_PX = 6; // a shorter movement is a click
 const LABEL_PX = 22; // room a label of the rarity axis needs
 const DAY = "\n{D} {MMM}";
 const DAY_YEAR = "\n{D} {MMM} {YYYY}";
@@ -21,7 +22,7 @@ const TIME_LABELS = [
   [0.001, "{HH}:{mm}:{ss}.{fff}", DAY_YEAR, null, DAY, null, null, null, 1],
 ];
 
-/** A renderer inside `area`; `hooks`: {onHover, onClick, selected}. */
+/** A renderer inside `area`; `hooks`: {onHover, onClick, onRange, selected}. */
 export function makeRenderer(area, hooks) {
   return new UplotRenderer(area, hooks);
 }
@@ -73,6 +74,7 @@ class UplotRenderer {
     const { over } = this.plot;
     over.addEventListener("click", () => this.hooks.onClick(this.pointer()));
     over.addEventListener("mouseleave", () => this.hooks.onHover(null));
+    over.addEventListener("dblclick", () => this.hooks.onRange(null));
   }
 
   pointer() {
@@ -88,8 +90,8 @@ class UplotRenderer {
       height: this.area.clientHeight,
       padding: [10, 14, 0, 0],
       legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-      scales: { x: { time: timed }, y: { range: (_plot, _low, high) => [0, topOf(high)] } },
+      cursor: { y: false, drag: { x: true, y: false, setScale: false, dist: DRAG_PX }, points: { show: false } },
+      scales: { x: { time: timed, range: (_plot, low, high) => this.view.range ?? spread(low, high) }, y: { range: (_plot, _low, high) => [0, topOf(high)] } },
       axes: [
         { ...axis, size: 38, gap: 5, space: 88, values: timed ? TIME_LABELS : (_plot, splits) => splits.map((at) => (Number.isInteger(at) ? format.count(at) : "")) },
         { ...axis, size: 72, gap: 6, splits: (plot, _axis, _low, high) => wholeSteps(high, plot.over.clientHeight), values: (_plot, splits) => splits.map((at) => (at === 0 ? "" : format.oneInShort(10 ** at))) },
@@ -102,10 +104,19 @@ class UplotRenderer {
       ],
       hooks: {
         setCursor: [(plot) => this.hooks.onHover(plot.cursor.left < 0 ? null : this.pointer())],
+        setSelect: [(plot) => this.select(plot)],
         drawAxes: [(plot) => this.drawStems(plot)],
         draw: [(plot) => this.ringSelected(plot)],
       },
     };
+  }
+
+  /** A range was dragged out: it is the chart's to show, so uPlot's own mark of it goes. */
+  select(plot) {
+    const { left, width } = plot.select;
+    if (width < DRAG_PX) return;
+    plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    this.hooks.onRange([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
   }
 
   drawStems(plot) {
@@ -138,6 +149,11 @@ class UplotRenderer {
     ctx.stroke();
     ctx.restore();
   }
+}
+
+/** The range of all that is shown; a lone point stands in the middle of one. */
+function spread(low, high) {
+  return low !== null && low === high ? [low - 1, high + 1] : [low, high];
 }
 
 /** The top of the rarity axis: the next whole power of ten, so that it moves seldom. */
