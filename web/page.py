@@ -19,6 +19,7 @@ from flask import Blueprint, Flask, Response, abort, render_template, request, s
 
 from anomalyai.training import ALGORITHMS
 from web.contract.operation import operation
+from web.query import NoQuery, read_query
 
 STATIC = Path(__file__).parent / "static"
 UPLOT = STATIC / "vendor" / "uplot" / "uPlot.iife.min.js"
@@ -52,16 +53,18 @@ def index() -> Response:
 
 
 @blueprint.get("/data")
-@operation(answers={200: {"text/html": str}})
+@operation(query=NoQuery, answers={200: {"text/html": str}})
 def data() -> Response:
     """Answer the page that scores a file."""
+    read_query(NoQuery)
     return render_page("data.html", here="/data", algorithms=ALGORITHMS)
 
 
 @blueprint.get("/anomalies/<alert_id>")
-@operation(answers={200: {"text/html": str}})
+@operation(query=NoQuery, answers={200: {"text/html": str}})
 def anomaly(alert_id: str) -> Response:
     """Answer the page of one anomaly, or of a record that is none, which says where there is neither."""
+    read_query(NoQuery)
     return render_page("anomaly.html", alert_id=alert_id)
 
 

@@ -103,7 +103,12 @@ def test_details_say_why_and_show_the_exact_record(server: ServerProcess, feed: 
     expect(panel.locator(".reasons > li")).to_have_count(len(alert["reasons"]))
     expect(panel.locator(".json")).to_contain_text('"amount": 98765.25')
     expect(panel.locator(".json")).to_contain_text('"serial": 4111111111111111113')
-    expect(panel.locator("a[href]")).to_have_attribute("href", f"/alerts/{feed}-{seq}")
+    as_json, own_page = (
+        panel.get_by_role("link", name="as JSON"),
+        panel.get_by_role("link", name=f"{feed}-{seq}"),
+    )
+    expect(as_json).to_have_attribute("href", f"/alerts/{feed}-{seq}")
+    expect(own_page).to_have_attribute("href", f"/anomalies/{feed}-{seq}")
     assert f"alert={feed}-{seq}" in page.evaluate("location.hash")
 
     page.reload()  # the address leads to the same place

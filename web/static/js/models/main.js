@@ -26,8 +26,11 @@ class ModelsPage {
     this.keepReading();
   }
 
+  /** Another feed: nothing of the one before is left to act on. */
   restart() {
     this.say("");
+    this.drawn = {};
+    for (const part of ["versions", "jobs"]) find(part).replaceChildren();
     this.read();
   }
 
@@ -46,7 +49,7 @@ class ModelsPage {
         api.getJson(`/jobs?feed=${name}&limit=${JOBS}`),
         api.feed(feed),
       ]);
-      if (feed !== this.shell.feed) return;
+      if (feed !== this.shell.feed || this.busy) return; // what a question was asked about stays, and the focus with it
       this.draw(models, refused, jobs, model);
     } catch (cause) {
       if (!(cause instanceof api.ApiError)) throw cause;
@@ -56,8 +59,8 @@ class ModelsPage {
 
   draw(models, refused, jobs, present) {
     setText(find("about"), `of the feed ${this.shell.feed}`);
-    find("train").disabled = this.busy;
-    find("rollback").disabled = this.busy || !present;
+    find("train").disabled = false;
+    find("rollback").disabled = !present;
     const newest = models.toSorted((a, b) => (b.created_s ?? 0) - (a.created_s ?? 0));
     this.fill("versions", [newest, refused, present?.id], () => [...newest.map((model) => this.versionRow(model, present?.id)), ...refused.map(refusedRow)]);
     this.fill("jobs", jobs, () => jobs.map((job) => this.jobRow(job)));
