@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from msgspec import Meta
 
 from anomalyai.errors import ModelError, SchemaError, UnreadableBody
@@ -18,13 +18,11 @@ from web.contract.declaration import Budget
 from web.contract.operation import operation, require_stated
 from web.errors import json_response
 from web.known_model import UNKNOWN, known_model
-from web.page import render_page
+from web.page import HTML, prefers_page, render_page
 from web.query import NoQuery, read_query
 from web.site import current_site
 
 blueprint = Blueprint("candidate", __name__)
-
-HTML = "text/html"
 
 FeedName = Annotated[str, Meta(min_length=1, description="The feed; the one it was trained for if left out.")]
 
@@ -105,8 +103,8 @@ def compare(model_id: str) -> Response:
     """Say what a model would add and remove; 202 while that is being worked out; a page for browsers."""
     query = read_query(CompareQuery)
     trained_for = _require_model(model_id)
-    if request.accept_mimetypes.best_match(["application/json", HTML]) == HTML:
-        page = render_page("compare.html")
+    if prefers_page():
+        page = render_page("compare.html", here="/models")
         page.headers["Vary"] = "Accept"
         return page
     found = current_site().runtime.comparisons.compare(

@@ -13,14 +13,13 @@ from anomalyai.media import JSON
 from web.contract.operation import Refused, operation
 from web.errors import json_response
 from web.known_model import UNKNOWN, known_model
-from web.page import versioned
+from web.page import HTML, versioned
 from web.query import NoQuery, read_query
 from web.refusal import RequestError
 from web.report.document import html_page
 from web.security import policy
 from web.site import current_site
 
-HTML = "text/html"
 NOTHING = Refused(404, "no_report", "The model was not evaluated when it was trained.")
 
 blueprint = Blueprint("evaluation", __name__)

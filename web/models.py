@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from msgspec import Meta
 
 from anomalyai.errors import ModelError, SchemaConflict
@@ -21,13 +21,11 @@ from web.body import read_body, read_json
 from web.contract.operation import operation
 from web.errors import json_response
 from web.known_model import UNKNOWN, known_model
-from web.page import render_page
+from web.page import HTML, prefers_page, render_page
 from web.query import NoQuery, read_query
 from web.site import current_site
 
 blueprint = Blueprint("models", __name__)
-
-HTML = "text/html"
 
 Note = Annotated[str, Meta(max_length=MAX_NOTE_CHARS, description="Kept with it in the log.")]
 
@@ -73,7 +71,7 @@ class RollbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def list_models() -> Response:
     """List the models by id, of one feed where it is given, and those refused; a page for browsers."""
     feed = read_query(ModelsQuery).feed
-    if request.accept_mimetypes.best_match([JSON, HTML]) == HTML:
+    if prefers_page():
         answer = render_page("models.html", here="/models", algorithms=ALGORITHMS)
     else:
         models = current_site().runtime.models

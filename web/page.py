@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, abort, render_template, request, send_file, send_from_directory
 
+from anomalyai.media import JSON
 from anomalyai.training import ALGORITHMS
 from web.contract.operation import operation
 from web.query import NoQuery, read_query
 
+HTML = "text/html"
 STATIC = Path(__file__).parent / "static"
 UPLOT = STATIC / "vendor" / "uplot" / "uPlot.iife.min.js"
 PLOTLY_PATH = "vendor/plotly.min.js"
@@ -46,14 +48,14 @@ PLACES = (
 
 
 @blueprint.get("/")
-@operation(answers={200: {"text/html": str}})
+@operation(answers={200: {HTML: str}})
 def index() -> Response:
     """Answer the page."""
     return render_page("live.html", here="/", uplot=has_uplot())
 
 
 @blueprint.get("/data")
-@operation(query=NoQuery, answers={200: {"text/html": str}})
+@operation(query=NoQuery, answers={200: {HTML: str}})
 def data() -> Response:
     """Answer the page that scores a file."""
     read_query(NoQuery)
@@ -61,7 +63,7 @@ def data() -> Response:
 
 
 @blueprint.get("/anomalies/<alert_id>")
-@operation(query=NoQuery, answers={200: {"text/html": str}})
+@operation(query=NoQuery, answers={200: {HTML: str}})
 def anomaly(alert_id: str) -> Response:
     """Answer the page of one anomaly, or of a record that is none, which says where there is neither."""
     read_query(NoQuery)
@@ -74,9 +76,14 @@ def render_page(template: str, here: str | None = None, **values: Any) -> Respon
     `here` is the path of the navigation's entry that it belongs to.
     """
     html = render_template(template, places=PLACES, here=here, **values)
-    response = Response(versioned(html), mimetype="text/html")
+    response = Response(versioned(html), mimetype=HTML)
     response.headers["Cache-Control"] = "no-cache"
     return response
+
+
+def prefers_page() -> bool:
+    """Whether the asker prefers a page to JSON, as browsers do; a program that does not say gets JSON."""
+    return request.accept_mimetypes.best_match([JSON, HTML]) == HTML
 
 
 @blueprint.get("/static/<path:name>")

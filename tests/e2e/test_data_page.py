@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.browser import SCREENSHOTS, Viewer, screenshot
-from tests.e2e.test_models import ODD, ROWS, csv_of, payments, started, trained
+from tests.e2e.modelled import ODD, ROWS, csv_of, payments, started, trained
 from tests.serving import ServerProcess
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: install the e2e extra")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.browser import SCREENSHOTS, Viewer, screenshot
 from tests.e2e.conftest import NewViewer
-from tests.e2e.test_models import ROWS, payments, present_model, settled, started, trained
+from tests.e2e.modelled import ROWS, payments, present_model, settled, started, trained
 from tests.serving import ServerProcess
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: install the e2e extra")
@@ -60,7 +60,13 @@ def test_a_model_is_trained_promoted_and_taken_back(
     assert present_model(server, FEED) == second
     expect(row.get_by_role("link", name="Report")).to_have_attribute("href", f"/models/{second}/report")
     screenshot(page, Path(SCREENSHOTS) if SCREENSHOTS else tmp_path, "models")
-    page.get_by_role("button", name="Roll back").click()
+    roll_back = page.get_by_role("button", name="Roll back")
+    roll_back.click()
+    with page.expect_response("**/jobs?**"):  # the page goes on reading while it asks
+        pass
+    page.keyboard.press("Escape")
+    expect(roll_back).to_be_focused()
+    roll_back.click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     expect(page.get_by_role("status").filter(has_text=f"{first} scores {FEED} again")).to_be_visible()
     expect(versions.get_by_role("row", name=first)).to_contain_text("in use")

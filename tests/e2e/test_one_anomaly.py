@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.browser import SCREENSHOTS, Viewer, all_alerts, screenshot
 from tests.e2e.conftest import NewViewer
+from tests.e2e.modelled import settled
 from tests.e2e.payment import gross, ordinary
-from tests.e2e.test_models import settled
 from tests.serving import ServerProcess
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: install the e2e extra")
@@ -79,3 +79,15 @@ def test_what_there_is_none_of_is_said(judged_server: ServerProcess, viewer: Vie
     viewer.expect_problem("404")
     page = viewer.open(judged_server, f"anomalies/{FEED}-99999")
     expect(page.locator("#state")).to_contain_text("99999")
+
+
+def test_a_page_that_was_opened_too_early_comes_to_show_the_anomaly(
+    judged_server: ServerProcess, viewer: Viewer
+) -> None:
+    viewer.expect_problem("404")
+    page = viewer.open(judged_server, f"anomalies/{FEED}-1504")
+    expect(page.locator("#state")).to_contain_text("1504")
+    assert judged_server.post(FEED, gross(1503)).status == 202
+    expect(page.get_by_text(f"anomaly in {FEED}")).to_be_visible()
+    expect(page.get_by_role("button", name="Real")).to_be_visible()
+    expect(page.locator("#state")).to_have_text("")

@@ -3,8 +3,7 @@
 import * as api from "../base/api.js";
 import { node, setText } from "../base/dom.js";
 import * as format from "../base/format.js";
-import { carryFeed } from "../base/place.js";
-import { wireTheme } from "../base/theme.js";
+import { Shell } from "../base/shell.js";
 import { entities, reasons, record, summary } from "../live/detail.js";
 import { drawAround } from "./around.js";
 import { drawParts } from "./parts.js";
@@ -19,42 +18,37 @@ class AnomalyPage {
     const [, feed, seq] = /^(.+)-(\d+)$/.exec(this.id) ?? [];
     this.feed = feed ?? this.id.replace(/-s\d+$/, "");
     this.seq = seq ? Number(seq) : null; // a silence has no record of its own
-    this.revision = null;
-    this.known = null; // the record with its score
+    this.event = null; // the record with its score; null where the log has none
+    this.drawn = { kind: null, revision: null };
+    this.shell = new Shell({ feed: this.feed });
     this.verdict = new Verdict(find("judging"), this.id, (alert) => this.draw(alert));
   }
 
-  async open() {
-    wireTheme(find("theme"), () => {});
-    carryFeed(this.feed);
+  open() {
+    this.shell.open();
     find("live").href = `/#feed=${encodeURIComponent(this.feed)}&alert=${encodeURIComponent(this.id)}`;
-    await this.keepReading();
+    this.keepReading();
   }
 
-  /** Read the alert again and again: a verdict that is given elsewhere shows here. */
+  /** Read again and again: a verdict that is given elsewhere shows here, and so does what waited to be scored. */
   async keepReading() {
     try {
       await this.read();
-      this.sign("live", "Connected");
     } catch (cause) {
       if (!(cause instanceof api.ApiError)) throw cause;
-      if (cause.status === 0) this.sign("unreachable", "Not reachable");
-      else this.say(`${cause.message}.`);
+      if (cause.status !== 0) this.say(`${cause.message}.`); // away is the shell's to say
     }
     setTimeout(() => this.keepReading(), AGAIN_MS);
   }
 
   async read() {
-    const settled = this.known && this.known.flagged !== null; // a record opened at once waits to be scored
-    const event = this.seq === null || settled ? this.known : await this.event();
-    if (this.known && event?.flagged !== this.known.flagged) this.revision = null;
-    this.known = event;
-    if (event && event.alert === null) this.drawOrdinary(event);
+    if (this.seq !== null && this.drawn.kind !== "anomaly") this.event = await this.readEvent();
+    if (this.event && this.event.alert === null) this.drawOrdinary(this.event);
     else this.draw(await api.alert(this.id));
   }
 
   /** The record with its score; null where the log no longer has it, and the alert is all that is known. */
-  async event() {
+  async readEvent() {
     try {
       return await api.event(this.feed, this.seq);
     } catch (cause) {
@@ -64,41 +58,34 @@ class AnomalyPage {
   }
 
   draw(alert) {
-    if (this.revision === alert.revision) return;
-    const first = this.revision === null;
-    this.revision = alert.revision;
+    if (this.drawn.revision === alert.revision) return;
     find("sentence").replaceChildren(summary(alert));
     find("reasons").replaceChildren(...[reasons(alert), entities(alert)].filter(Boolean));
-    this.hideJudging(false);
     this.verdict.draw(alert);
-    setText(find("kind"), `anomaly in ${this.feed}`);
-    if (first) this.drawRest(alert);
+    this.drawRest("anomaly", alert);
+    this.drawn.revision = alert.revision;
   }
 
   drawOrdinary(event) {
-    if (this.revision === 0) return;
-    this.revision = 0;
+    const kind = event.flagged === null ? "waiting record" : "record";
+    if (this.drawn.kind === kind) return;
     const at = format.epoch(event.time);
     find("sentence").replaceChildren(
       node("p", { class: "rare" }, event.one_in === null ? "Not scored" : format.oneIn(event.one_in)),
       node("p", { class: "summary" }, `Not flagged: ${event.why_not ?? "nothing is known of its score"}.`),
       node("p", { class: "muted" }, Number.isFinite(at) ? format.fullTime(at) : ""),
     );
-    this.hideJudging(true);
-    setText(find("kind"), `record in ${this.feed}`);
-    this.drawRest({ id: this.id, record: event.record, reasons: [] });
+    this.drawRest(kind, { id: this.id, record: event.record, reasons: [] });
   }
 
-  /** Only an anomaly has reasons, and can be judged. */
-  hideJudging(hidden) {
-    find("judging").hidden = hidden;
-    find("reasons").hidden = hidden;
-  }
-
-  /** What never changes: the record, its parts of the score, and its neighbours. */
-  drawRest(alert) {
+  /** What only another kind changes: the record, its parts of the score, its neighbours; only an anomaly is judged. */
+  drawRest(kind, alert) {
+    if (this.drawn.kind === kind) return;
+    this.drawn.kind = kind;
+    for (const part of ["judging", "reasons"]) find(part).hidden = kind !== "anomaly";
+    setText(find("kind"), `${kind} in ${this.feed}`);
     find("record").replaceChildren(record(alert, new Set(alert.reasons.map((reason) => reason.field))));
-    drawParts(this.known?.explanation ?? null);
+    drawParts(this.event?.explanation ?? null);
     if (this.seq === null) find("around").closest("section").hidden = true;
     else drawAround(find("around"), this.feed, this.seq);
     find("content").hidden = false;
@@ -108,11 +95,6 @@ class AnomalyPage {
   say(text) {
     setText(find("state"), text);
     find("state").dataset.state = text ? "failed" : "";
-  }
-
-  sign(state, text) {
-    find("connection").dataset.state = state;
-    setText(find("connection").querySelector(".connection-text"), text);
   }
 }
 

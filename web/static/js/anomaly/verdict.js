@@ -39,7 +39,7 @@ export class Verdict {
       this.onJudged(alert);
     } catch (cause) {
       if (!(cause instanceof ApiError)) throw cause;
-      setText(this.told, `Not taken: ${cause.message}.`);
+      setText(this.told, `Not taken: ${cause.told}`);
     } finally {
       this.enable(true);
     }

@@ -5,10 +5,15 @@ const PAGE = 1000;
 
 /** A refused or failed request: `status` is 0 where the server was not reached at all. */
 export class ApiError extends Error {
-  constructor(message, status, code = null) {
+  constructor(message, status, hint = null) {
     super(message);
     this.status = status;
-    this.code = code;
+    this.hint = hint;
+  }
+
+  /** What happened, and what to do where the server says that. */
+  get told() {
+    return this.hint ? `${this.message}. To do: ${this.hint}.` : `${this.message}.`;
   }
 }
 
@@ -50,10 +55,11 @@ async function ask(path, request, signal = null) {
   return parseExact(text);
 }
 
-function refusal(status, text) {
+/** The refusal that an answer's text is, in the server's own words where it has some. */
+export function refusal(status, text) {
   try {
     const { error } = JSON.parse(text);
-    return new ApiError(error.message, status, error.code);
+    return new ApiError(error.message, status, error.hint);
   } catch {
     return new ApiError(`the server answered ${status}`, status);
   }

@@ -1,4 +1,4 @@
-/** The list of feeds, read every few seconds, and the selector that shows it. */
+/** The list of feeds, read every few seconds, which of them to show, and the selector that shows it. */
 
 import * as api from "./api.js";
 import { node } from "./dom.js";
@@ -23,6 +23,17 @@ export class FeedList {
       setTimeout(() => this.keepReading(), EVERY_MS);
     }
   }
+}
+
+/** The name of the feed with the most records; undefined where there is none. */
+export function busiest(feeds) {
+  return feeds.toSorted((a, b) => (b.last_seq ?? 0) - (a.last_seq ?? 0))[0]?.feed;
+}
+
+/** What a selector offers: the feeds that are there, and the one on show, `{feed, title}` each. */
+export function choices(feeds, shown) {
+  const offered = feeds.map(({ feed, schema }) => ({ feed, title: schema?.name || feed }));
+  return shown && !offered.some(({ feed }) => feed === shown) ? [...offered, { feed: shown, title: shown }] : offered;
 }
 
 export class FeedSelector {

@@ -1,6 +1,6 @@
 /** The page that scores a file: choose it, look at its first rows, score it against a feed, or train a model from it. */
 
-import { getJson } from "../base/api.js";
+import { ApiError, getJson } from "../base/api.js";
 import { node, setText } from "../base/dom.js";
 import * as format from "../base/format.js";
 import { Shell } from "../base/shell.js";
@@ -63,8 +63,8 @@ class DataPage {
     try {
       await work();
     } catch (cause) {
-      this.say(cause.message, true);
-      if (cause.name !== "Error" && cause.status === undefined) throw cause;
+      if (!(cause instanceof ApiError)) throw cause;
+      this.say(`Not done: ${cause.told}`, true);
     } finally {
       this.busy = false;
       find("progress").hidden = true;
@@ -88,11 +88,10 @@ class DataPage {
       this.say(`Training: ${job.stage ?? job.state}`);
       this.drawProgress(job.fraction ?? 0);
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-      const answer = await getJson(`/jobs/${encodeURIComponent(job.id)}`);
-      job = answer.job ?? answer;
+      job = await getJson(`/jobs/${encodeURIComponent(job.id)}`);
     }
     const failed = job.state !== "done";
-    this.say(failed ? `The training was ${job.state}${job.error ? `: ${job.error.message ?? job.error}` : ""}.` : `Trained: model ${job.model}. It scores nothing until it is promoted.`, failed);
+    this.say(failed ? `The training was ${job.state}${job.error ? `: ${job.error.message}` : ""}.` : `Trained: model ${job.model}. It scores nothing until it is promoted.`, failed);
   }
 
   send(path, then) {

@@ -92,11 +92,10 @@ export class Chart {
   /** Another feed is about to be shown. */
   clear(series) {
     this.peek.forget();
-    this.series = series;
-    this.backToLive();
     this.selectedSeq = null;
     this.tip.hidden = true;
-    this.draw(series);
+    this.series = series;
+    this.backToLive();
   }
 
   select(seq) {

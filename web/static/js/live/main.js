@@ -7,11 +7,12 @@ import { Chart } from "./chart.js";
 import { forgetColours } from "../base/colour.js";
 import { ConnectionSign } from "./connection.js";
 import { setText } from "../base/dom.js";
-import { FeedList, FeedSelector } from "../base/feeds.js";
+import { busiest, choices, FeedList, FeedSelector } from "../base/feeds.js";
 import { Frames } from "../base/frames.js";
 import { Panel } from "./panel.js";
 import { readPlace, writePlace } from "../base/place.js";
 import { Session } from "./session.js";
+import { AWAY } from "../base/shell.js";
 import { StatStrip } from "./stats.js";
 import { wireTheme } from "../base/theme.js";
 import { wireWelcome } from "./welcome.js";
@@ -75,8 +76,7 @@ class Page {
   /** Show what the address asks for, else the feed that was heard of last. */
   follow() {
     const place = readPlace();
-    const busiest = this.feeds.toSorted((a, b) => (b.last_seq ?? 0) - (a.last_seq ?? 0))[0];
-    const name = place.feed ?? this.session?.feed ?? busiest?.feed;
+    const name = place.feed ?? this.session?.feed ?? busiest(this.feeds);
     if (name && name !== this.session?.feed) this.show(name, place.alert);
     else if (place.alert && place.alert !== this.selected) this.select(place.alert);
   }
@@ -127,23 +127,16 @@ class Page {
   drawView() {
     const view = this.session ? "dashboard" : this.listed ? "welcome" : "loading";
     document.body.dataset.view = view;
-    this.selector.draw(this.choices(), this.session?.feed);
+    this.selector.draw(choices(this.feeds, this.session?.feed), this.session?.feed);
     const notice = this.problem();
     find("notice").hidden = notice === "";
     setText(find("notice"), notice);
   }
 
-  /** What the selector offers: the feeds that are there, and the one on show. */
-  choices() {
-    const choices = this.feeds.map(({ feed, schema }) => ({ feed, title: schema?.name || feed }));
-    const own = this.session?.feed;
-    return own && !choices.some(({ feed }) => feed === own) ? [...choices, { feed: own, title: own }] : choices;
-  }
-
   problem() {
     const error = this.session?.error;
     if (error && error.status !== 0) return `Feed ${this.session.feed}: ${error.message}. Trying again every few seconds; choose another feed above.`;
-    if (!this.reachable) return "The server is not reachable. What is shown is the last that was known; this page comes back by itself.";
+    if (!this.reachable) return AWAY;
     return "";
   }
 

@@ -133,7 +133,7 @@ class ModelsPage {
       await work();
     } catch (cause) {
       if (!(cause instanceof api.ApiError)) throw cause;
-      this.say(`Not done: ${cause.message}.`, true);
+      this.say(`Not done: ${cause.told}`, true);
     } finally {
       this.busy = false;
       await this.read();
