@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PIP := $(UV) pip install --quiet --python $(BIN)/python
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+AXE := web/frontend/node_modules/axe-core/axe.min.js
 UPLOT := web/static/vendor/uplot/uPlot.iife.min.js
 
 # An install is done again when the content of what it was made from changes.
@@ -29,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(RUN)
 	$(BIN)/anomalyai demo $(ARGS)
 
-test: lint browser
+test: lint browser $(AXE)
 	$(BIN)/python -c 'from stream.warmup import warm_up_model, warm_up_scoring; warm_up_scoring(); warm_up_model()'
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
@@ -43,12 +44,17 @@ lint: $(TEST)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# What looks for hindrances on the pages; its test is skipped where npm is missing.
+$(AXE): web/frontend/package-lock.json
+	@if command -v npm >/dev/null; then npm --prefix web/frontend ci --ignore-scripts --no-audit --no-fund; \
+	else echo 'No npm on this machine: the pages are not looked through for hindrances.'; fi
+
 lock: $(UV)
 	$(COMPILE) $(ARGS) --extra test --extra e2e --extra lint --output-file test.lock pyproject.toml
 	$(COMPILE) $(ARGS) --constraint test.lock --output-file run.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) web/static/vendor build dist *.egg-info .coverage htmlcov test-results
+	rm -rf $(VENV) web/static/vendor web/frontend/node_modules build dist *.egg-info .coverage htmlcov test-results
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -43,6 +43,10 @@ class Promoted(msgspec.Struct, frozen=True):
     entry: Annotated[int | None, Meta(description="The log entry; null where nothing had to change.")]
 
 
+class _Overtaken(ModelError):
+    """Records came in between, and the feed is no longer one that the model fits as it was to be put in."""
+
+
 class _Standing(NamedTuple):
     """A feed after every entry that is durable."""
 
@@ -88,22 +92,13 @@ class Promotions:
         manifest = self._checked(model_id)
         feed = manifest.feed if feed is None else feed
         require_name(feed)
+        swap = ModelSwap(model_id, manifest.sha256, manifest.algorithm, by=by, note=note)
         with self._lock:
-            standing = self._standing(feed) if self._feeds.find(feed) is not None else None
-            if standing is not None and standing.model == model_id:
-                return Promoted(feed, model_id, model_id, None)
-            swap = ModelSwap(model_id, manifest.sha256, manifest.algorithm, by=by, note=note)
-            if (
-                standing is None
-                or not reads(manifest.columns, standing.columns)
-                or _begins(standing, manifest)
-            ):
-                schema = self._begun_with(feed, manifest, standing)
-                durable = self._feeds.declare(feed, schema)
-                if durable is not None:
-                    durable.result()
-                swap = msgspec.structs.replace(swap, start_sha256=manifest.start_sha256)
-            return self._put_in(feed, swap, standing.model if standing is not None else None)
+            try:
+                return self._put_in_as_it_stands(feed, manifest, swap)
+            except _Overtaken as overtaken:
+                log.info("%s; asked again of the feed as it stands now", overtaken.message)
+                return self._put_in_as_it_stands(feed, manifest, swap)
 
     def rollback(self, feed: str, by: str = "hand", note: str | None = None) -> Promoted:
         """Let the model before the present one score a feed again.
@@ -151,6 +146,18 @@ class Promotions:
         self._models.load(model_id, manifest.sha256)
         return manifest
 
+    def _put_in_as_it_stands(self, feed: str, manifest: Manifest, swap: ModelSwap) -> Promoted:
+        standing = self._standing(feed) if self._feeds.find(feed) is not None else None
+        if standing is not None and standing.model == manifest.id:
+            return Promoted(feed, manifest.id, manifest.id, None)
+        if standing is None or not reads(manifest.columns, standing.columns) or _begins(standing, manifest):
+            schema = self._begun_with(feed, manifest, standing)
+            durable = self._feeds.declare(feed, schema)
+            if durable is not None:
+                durable.result()
+            swap = msgspec.structs.replace(swap, start_sha256=manifest.start_sha256)
+        return self._put_in(feed, swap, standing.model if standing is not None else None)
+
     def _begun_with(self, feed: str, manifest: Manifest, standing: _Standing | None) -> FeedSchema:
         """Return the schema that a feed begins with; its start state is known to be sound."""
         if standing is not None:
@@ -175,7 +182,7 @@ class Promotions:
             log.info("feed %s: model %s is put in at entry %d: %s", feed, swap.model_id, entry, error)
         else:
             if standing.model != swap.model_id and standing.refused is not None:
-                raise ModelError(
+                raise _Overtaken(
                     f"the feed {feed!r} changed meanwhile: {standing.refused}",
                     code="model_columns",
                     hint="nothing was put in; look at the feed and try again",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -155,7 +156,8 @@ def test_after_a_kill_the_page_comes_back_and_has_missed_nothing(
         first = USUAL + 1 + 40 * place
         server.post(feed, [*ordinary(39, first), gross(first + 39, 50_000.0 * (place + 1))])
 
-    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    # quiet where the page was away for longer than the events took
+    expect(page.locator("#connection")).to_have_attribute("data-state", re.compile("live|quiet"))
     last = USUAL + 1 + 5 * 40
     expect(page.locator(f'tr[data-id="{feed}-{last}"]')).to_be_visible()
     alerts = all_alerts(server, feed)

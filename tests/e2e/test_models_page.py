@@ -39,7 +39,7 @@ def test_a_model_is_trained_promoted_and_taken_back(
 ) -> None:
     server, first = modelled
     page = viewer.open(server, f"models#feed={FEED}")
-    versions = page.get_by_role("region", name="Versions")
+    versions = page.get_by_role("region", name="Table of versions")
     expect(versions.get_by_role("row", name=first)).to_contain_text("in use")
     page.get_by_label("Train on the feed's log").select_option("kmeans")
     page.get_by_role("button", name="Train", exact=True).click()

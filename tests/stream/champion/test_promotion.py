@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,28 @@ def test_a_young_feed_of_other_columns_takes_schema_and_state_over(tmp_path: Pat
         found = runtime.feed("f")
         assert (found["model"]["id"], found["refused_model"]) == (model.id, None)
         assert found["seen"] == COUNT + 630
+
+
+def test_a_feed_that_grows_up_meanwhile_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path / "data") as runtime:
+        runtime.post("f", frame(0, 400), None)
+        drain(runtime)
+        model = keep(runtime.models)
+        declare = runtime.promotions._feeds.declare
+
+        def declare_late(feed: str, schema: FeedSchema) -> Any:
+            runtime.post("f", frame(400, 800), None)
+            return declare(feed, schema)
+
+        monkeypatch.setattr(runtime.promotions._feeds, "declare", declare_late)
+        put_in = runtime.promotions.promote("f", model.id)
+        assert (put_in.model, put_in.previous) == (model.id, None)
+        drain(runtime)
+        found = runtime.feed("f")
+        assert (found["model"]["id"], found["refused_model"], found["seen"]) == (model.id, None, 1_200)
+        assert len(runtime.promotions.of_feed("f")) == 2
 
 
 def test_what_does_not_fit_is_refused_and_changes_nothing(tmp_path: Path) -> None:
