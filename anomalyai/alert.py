@@ -57,7 +57,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Amendment(msgspec.Struct, frozen=True):
-    """What a verdict does to the alert `id`: it is its `status`, or, None, the score of an open one moves.
+    """What a verdict or mute does to the alert `id`: it is its `status`, or, None, an open one's score moves.
 
     `shift` is added to the score; `threshold` is what a severity is graded against by now. `resumed_s`, epoch
     seconds, ends a silence of `silent_s` whatever was said of it.
@@ -81,8 +81,8 @@ def amended(alert: Alert, change: Amendment) -> Alert | None:
             revision=alert.revision + 1,
         )
     if change.status is not None:
-        if alert.status == change.status:
-            return None
+        if alert.status == change.status or (change.status == "muted" and alert.status != "open"):
+            return None  # a mute acts on what nobody has judged
         return msgspec.structs.replace(alert, status=change.status, revision=alert.revision + 1)
     score = max(alert.score + change.shift, 0.0)
     if alert.status != "open" or score == alert.score:

@@ -17,6 +17,8 @@ __all__ = [
     "ControlEntry",
     "Labels",
     "ModelSwap",
+    "Mute",
+    "MuteEnd",
     "SchemaChange",
     "ShadowChange",
     "Verdict",
@@ -89,4 +91,26 @@ class ClockTick(msgspec.Struct, frozen=True, tag="tick"):
     time_s: float
 
 
-ControlEntry = SchemaChange | ModelSwap | ShadowChange | BudgetChange | Verdict | Labels | ClockTick
+class Mute(msgspec.Struct, frozen=True, tag="mute"):
+    """Alerts with these `entities` and about this `field` are muted until `until_s`, seconds of arrival.
+
+    Without entities all of the feed's about the field are, without a field all with the entities. `alerts`
+    are the ids of open ones that are there already and are muted too.
+    """
+
+    entities: dict[str, str]
+    field: str | None
+    until_s: float
+    note: str | None = None
+    alerts: tuple[str, ...] = ()
+
+
+class MuteEnd(msgspec.Struct, frozen=True, tag="mute_end"):
+    """The mute `id` ends before its time."""
+
+    id: str
+
+
+ControlEntry = (
+    SchemaChange | ModelSwap | ShadowChange | BudgetChange | Verdict | Labels | Mute | MuteEnd | ClockTick
+)

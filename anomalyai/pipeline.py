@@ -37,6 +37,7 @@ from anomalyai.silence import SilenceWatch
 from anomalyai.start import read_start
 from anomalyai.stretch import Described
 from anomalyai.training import TrainedModel, Trainer, TrainingSet
+from anomalyai.triage import Sorted, Triage
 from anomalyai.witness import Witness
 
 KIND = "pipeline"
@@ -89,7 +90,8 @@ class Pipeline:
         self._witness = witness
         self.model_id: str | None = None  # of the model that scores
         self._provisional = ProvisionalRecords()
-        self._silence = SilenceWatch(feed, self.schema.entities)
+        self.silences = SilenceWatch(feed, self.schema.entities)  # to be read
+        self.triage = Triage(feed)
         self._start_scorer()
 
     def _start_scorer(self) -> None:
@@ -99,7 +101,7 @@ class Pipeline:
         self._scorer = Scorer(
             self.schema, feed=self.feed, budget=budget, seed=self.seed, without=self.without
         )
-        self._silence.restart(self.schema.entities)
+        self.silences.restart(self.schema.entities)
         self.model_id = None
         if self._witness is not None:
             self._witness.restart(self._scorer.features.columns)
@@ -123,11 +125,6 @@ class Pipeline:
         """Return the clean rows of a first model that is due and not there yet, for a restart; else None."""
         return self._scorer.training_set()
 
-    @property
-    def silences(self) -> SilenceWatch:
-        """What is waited for, to be read."""
-        return self._silence
-
     def process(self, batch: RecordBatch, origins: Origins | None = None) -> ScoredBatch:
         """Score a batch against what was learnt before it, decide, and learn.
 
@@ -145,9 +142,11 @@ class Pipeline:
         training_set: TrainingSet | None = None
         for part, described in self._blocks(batch):
             rate = self._scorer.rate
-            parts.append(self._score(part, described, explained=self.explained))
-            if origins is not None:
-                silences.append(self._silence.observe(part, described.alive_s, rate, origins))
+            scored = self._score(part, described, explained=self.explained)
+            raised, resumed = self.silences.observe(part, described.alive_s, rate, origins)
+            scored, raised = self.triage.take(scored, raised, described.time_s, origins)
+            parts.append(scored)
+            silences.append((raised, resumed))
             due = self._scorer.take_training_set()
             if due is not None and self.trainer is not None:
                 self.swap("trained-in-place", self.trainer(due))
@@ -218,9 +217,9 @@ class Pipeline:
             self._provisional.forget()
         return []
 
-    def tick(self, time_s: float, entry: int, seq: int) -> list[Alert]:
+    def tick(self, time_s: float, entry: int, seq: int) -> Sorted:
         """Take the tick that is log entry `entry`, after record `seq`; returns what it shows of a silence."""
-        return self._silence.tick(time_s, entry, seq)
+        return self.triage.take_silences(self.silences.tick(time_s, entry, seq), time_s)
 
     def _set_budget(self, budget: str) -> None:
         self._scorer.budget = AlertBudget.parse(budget)
@@ -292,7 +291,7 @@ class Pipeline:
         self._scorer, self._scored, self.without = begun
         self._scorer.rename(self.schema)
         self.seed = begun.scorer.seed
-        self._silence.restart(self._scored.entities)
+        self.silences.restart(self._scored.entities)
         self.swap(model_id, model)
         if self._witness is not None:
             self._witness.restart(self._scorer.features.columns)
@@ -305,7 +304,8 @@ class Pipeline:
             "model": self.model_id,
             "shadow": None if shadow is None else shadow.status(),
             **self._scorer.status(),
-            "silences": self._silence.status(),
+            "silences": self.silences.status(),
+            "incidents": self.triage.status(),
         }
 
     def _state(self) -> dict[str, Any]:
@@ -320,7 +320,8 @@ class Pipeline:
             "model_id": self.model_id,
             "provisional": self._provisional.state(),
             **self._scorer.state(),
-            **{f"silence/{name}": value for name, value in self._silence.state().items()},
+            **state_codec.under("silence", self.silences.state()),
+            **state_codec.under("triage", self.triage.state()),
         }
 
     def dumps(self) -> bytes:
@@ -390,9 +391,7 @@ class Pipeline:
         self._set_budget(state["budget"])
         self._provisional.restore(state["provisional"])
         self._scorer.restore(state)
-        start = "silence/"
-        self._silence.restore(
-            {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
-        )
+        self.silences.restore(state_codec.part_of("silence", state))
+        self.triage.restore(state_codec.part_of("triage", state))
         self.schema = msgspec.json.decode(state["schema"], type=FeedSchema)
         self._scorer.rename(self.schema)

@@ -10,6 +10,7 @@ import numpy as np
 
 from anomalyai.alert import Alert, Amendment
 from anomalyai.explanation import Explanation
+from anomalyai.incident import Incident
 from anomalyai.notice import Notice
 from anomalyai.records import RecordBatch
 from anomalyai.training import TrainingSet
@@ -21,8 +22,9 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     `time_s` float64 [n] epoch seconds (NaN unknown), `score` float64 [n] = -log10 tail probability, `flagged`
     and `warming_up` bool [n], `threshold` the score from which records are flagged, `alerts` one a flagged
     record and then the silences that it showed, `explanations` of the flagged records in full, `amendments`
-    of earlier alerts; `training_set` is set once, by the batch in which a first (or a due) model can be
-    trained. `notices` are what else there is to say.
+    of earlier alerts; `incidents` are those that the alerts changed, as they are now. `training_set` is set
+    once, by the batch in which a first (or a due) model can be trained. `notices` are what else there is to
+    say.
     """
 
     first_seq: int
@@ -35,6 +37,7 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[Alert]
     explanations: list[Explanation] = []
     amendments: list[Amendment] = []
+    incidents: list[Incident] = []
     training_set: TrainingSet | None = None
     notices: list[Notice] = []
 
@@ -66,6 +69,7 @@ class ScoredBatch(msgspec.Struct, frozen=True, kw_only=True):
             + [alert for raised, _ in silences for alert in raised],
             explanations=[why for part in parts for why in part.explanations],
             amendments=[change for _, changes in silences for change in changes],
+            incidents=list({one.id: one for part in parts for one in part.incidents}.values()),
             training_set=training_set,
             notices=notices,
         )

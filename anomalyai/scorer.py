@@ -38,6 +38,7 @@ from anomalyai.reservoir import Reservoir, with_codes
 from anomalyai.schema import FeedSchema
 from anomalyai.scored import ScoredBatch
 from anomalyai.shadow import Shadow
+from anomalyai.state import part_of, under
 from anomalyai.stretch import Described, Stretch, longest_stretch
 from anomalyai.training import TrainedModel, TrainingSet
 from anomalyai.watermark import Watermark
@@ -339,7 +340,7 @@ class Scorer:
         }
         parts = self._parts() | ({"shadow": self.shadow} if self.shadow is not None else {})
         for prefix, part in parts.items():
-            state.update({f"{prefix}/{name}": value for name, value in part.state().items()})
+            state.update(under(prefix, part.state()))
         if self._pending:
             waiting = joined(self._pending)
             state.update({f"pending/{name}": getattr(waiting, name) for name in KEPT})
@@ -356,10 +357,7 @@ class Scorer:
         if "shadow/model_id" in state:
             parts["shadow"] = self.shadow = Shadow(state["shadow/model_id"], None)
         for prefix, part in parts.items():
-            start = f"{prefix}/"
-            part.restore(
-                {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
-            )
+            part.restore(part_of(prefix, state))
         self._pending.clear()
         if state["pending"]:
             kept = {name: state[f"pending/{name}"] for name in KEPT}

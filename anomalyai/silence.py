@@ -24,6 +24,7 @@ from anomalyai.arrival import ArrivalCadence, Origins
 from anomalyai.attendance import BECAME_KNOWN, CAME_BACK, MAX_OPEN, MAX_WATCHED, Attendance, Event
 from anomalyai.cadence import Silence
 from anomalyai.records import RecordBatch
+from anomalyai.state import part_of, under
 from anomalyai.wording import duration, noun, quoted
 
 SHARE_OF_BUDGET = 0.1
@@ -66,13 +67,15 @@ class SilenceWatch:
         return self._arrivals.allowed_s(self._spreads()) if self._rate else math.inf
 
     def observe(
-        self, batch: RecordBatch, alive_s: Any, rate: float, origins: Origins
+        self, batch: RecordBatch, alive_s: Any, rate: float, origins: Origins | None
     ) -> tuple[list[Alert], list[Amendment]]:
         """Follow a batch that lies within one block.
 
         `alive_s` float64 [n] is the feed's stopwatch, `rate` the promised alert rate. Returns new alerts and
-        what becomes of earlier ones, in order.
+        what becomes of earlier ones, in order; without `origins` nothing is watched.
         """
+        if origins is None:
+            return [], []
         self._rate = rate
         alerts: list[Alert] = []
         amendments: list[Amendment] = []
@@ -192,7 +195,7 @@ class SilenceWatch:
             "open": [list(ids.items()) for ids in self._open.values()],
         }
         for prefix, part in self._parts().items():
-            state.update({f"{prefix}/{name}": value for name, value in part.state().items()})
+            state.update(under(prefix, part.state()))
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -203,10 +206,7 @@ class SilenceWatch:
             self._names[field] = dict(state["names"][place])
             self._open[field] = dict(state["open"][place])
         for prefix, part in self._parts().items():
-            start = f"{prefix}/"
-            part.restore(
-                {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
-            )
+            part.restore(part_of(prefix, state))
 
     def _parts(self) -> dict[str, Any]:
         return {

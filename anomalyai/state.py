@@ -146,3 +146,14 @@ def _unreadable(kind: str, found: str) -> StateError:
         code="state_unreadable",
         hint="The state is damaged: restore an older one",
     )
+
+
+def under(prefix: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a part as it stands in that of the whole."""
+    return {f"{prefix}/{name}": value for name, value in fields.items()}
+
+
+def part_of(prefix: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a part out of that of the whole."""
+    start = f"{prefix}/"
+    return {name[len(start) :]: value for name, value in fields.items() if name.startswith(start)}

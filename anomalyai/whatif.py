@@ -31,6 +31,8 @@ from anomalyai.control import (
     ControlEntry,
     Labels,
     ModelSwap,
+    Mute,
+    MuteEnd,
     SchemaChange,
     ShadowChange,
     Verdict,
@@ -101,7 +103,7 @@ class Replayed:
                 self.pipeline.apply(item)
         elif isinstance(item, SchemaChange):
             self._declare(item)
-        elif not isinstance(item, ShadowChange | ClockTick):
+        elif not isinstance(item, ShadowChange | ClockTick | Mute | MuteEnd):
             self.pipeline.apply(item)
         return None
 

@@ -15,6 +15,9 @@
         ├── FeedName                not a feed name, or no room for another feed
         ├── UnknownAlert            no such alert
         ├── UnknownEvent            no such record in the feed
+        ├── UnknownIncident         no such incident
+        ├── UnknownMute             the feed has no such mute in force
+        ├── MuteRefused             a mute names nothing, ends in the past, or does not fit
         ├── NoModel                 the feed has no trained model yet
         ├── RetrainingRuns          the feed's model is being trained again already
         ├── NoShadow                the model is not in the feed's shadow
@@ -123,6 +126,24 @@ class UnknownEvent(StreamError):
     """The feed has no record of this number."""
 
     code = "unknown_event"
+
+
+class UnknownIncident(StreamError):
+    """There is no incident with this id."""
+
+    code = "unknown_incident"
+
+
+class UnknownMute(StreamError):
+    """The feed has no mute with this id in force."""
+
+    code = "unknown_mute"
+
+
+class MuteRefused(StreamError):
+    """A mute names nothing, ends in the past, or there is no place for it."""
+
+    code = "bad_mute"
 
 
 class NoModel(StreamError):

@@ -76,8 +76,10 @@ class Channel:
             self._extend(_points(scored))
             self._threshold = scored.threshold
 
-    def publish(self, scored: ScoredBatch, alerts: Sequence[PublishedAlert]) -> None:
-        """Pass on a committed batch: its alerts at once, its points with the next message of points."""
+    def publish(
+        self, scored: ScoredBatch, alerts: Sequence[PublishedAlert], incidents: Sequence[bytes] = ()
+    ) -> None:
+        """Pass on a committed batch: alerts and incidents (JSON) at once, points with their next message."""
         points = _points(scored)
         with self._lock:
             self._seq = max(self._seq, scored.first_seq + scored.n - 1)
@@ -89,6 +91,8 @@ class Channel:
                 message = b'{"type":"alert","alert":' + alert.body + b"}"
                 for viewer in self._viewers:
                     viewer.put_alert(alert.seq, message)
+            for incident in incidents:
+                self._send(b'{"type":"incident","incident":' + incident + b"}")
 
     def revise(self, alerts: Sequence[PublishedAlert]) -> None:
         """Pass on alerts that have changed and whose new revisions are committed."""

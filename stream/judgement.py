@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillWaiting
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -22,10 +23,18 @@ from stream.feeds import Feeds
 from stream.lookup import LOOKBACK_RECORDS, Lookup
 from stream.store import Store
 
-__all__ = ["MAX_NOTE_CHARS", "Judgements", "Label"]
+__all__ = ["MAX_AT_ONCE", "MAX_NOTE_CHARS", "Judged", "Judgements", "Label", "wait_for"]
+
+T = TypeVar("T")
 
 PATIENCE_S = 30.0
 MAX_NOTE_CHARS = 2_000
+MAX_AT_ONCE = 1_000
+"""Alerts that one request judges."""
+
+PART = 100
+"""Verdicts that are written before the engine is waited for."""
+
 ENTRY_LABELS, ENTRY_BYTES = 100, 1 << 20
 """Labels, and bytes of records, that close a log entry of labels; between two, records have their turn."""
 
@@ -38,6 +47,14 @@ class Label(NamedTuple):
     place: int
     key: int | str
     label: Literal[0, 1]
+
+
+class Judged(NamedTuple):
+    """How many alerts were judged, how many others that ranked anew, and ids of no alert of the feed."""
+
+    judged: int
+    reranked: int
+    unknown: list[str]
 
 
 class _Named(NamedTuple):
@@ -82,16 +99,47 @@ class Judgements:
         """
         self._require_ready()
         alert = self._alert(alert_id)
-        change = Verdict(alert.seq, verdict, alert.record, note, alert.id)
-        [entry] = self._feeds.get(alert.feed).control(change).result()
-        try:
-            reranked = self._engine.confirm(alert.feed, entry).result(PATIENCE_S)
-        except StillWaiting as error:
-            raise NotReady(
-                "the verdict is kept and acts once the engine comes to it",
-                hint="nothing has to be sent again; read the alert in a moment",
-            ) from error
+        reranked = self._take([alert], verdict, note)
         return self._alert(alert_id), reranked
+
+    def judge_all(
+        self,
+        feed: str,
+        alert_ids: Sequence[str],
+        verdict: Literal["real", "false_alarm", "unsure", "new_normal"],
+        note: str | None = None,
+    ) -> Judged:
+        """Take one verdict on many alerts of a feed, each a log entry of its own, in their order.
+
+        Raises
+        ------
+        UnknownFeed, LogFailure, NotReady
+            There is no such feed, or nothing can be taken now; or it was, and the engine has not come to it
+            in time.
+        """
+        self._require_ready()
+        self._feeds.get(feed)
+        wanted = list(dict.fromkeys(alert_ids))
+        known = self._store.alerts_by_id(wanted)
+        mine = [known[one] for one in wanted if one in known and known[one].feed == feed]
+        parts = [mine[start : start + PART] for start in range(0, len(mine), PART)]
+        reranked = sum(self._take(part, verdict, note) for part in parts)
+        named = {alert.id for alert in mine}
+        return Judged(len(mine), reranked, [one for one in wanted if one not in named])
+
+    def _take(
+        self,
+        alerts: Sequence[Alert],
+        verdict: Literal["real", "false_alarm", "unsure", "new_normal"],
+        note: str | None,
+    ) -> int:
+        """Write a verdict on alerts of one feed and wait for it; returns how many others it ranked anew."""
+        admission = self._feeds.get(alerts[0].feed)
+        changes = [Verdict(alert.seq, verdict, alert.record, note, alert.id) for alert in alerts]
+        waiting = [admission.control(change) for change in changes]
+        entries = [entry for durable in waiting for entry in durable.result()]
+        confirmed = [self._engine.confirm(admission.feed, entry) for entry in entries]
+        return sum(wait_for(future, "the verdict") for future in confirmed)
 
     def label(self, feed: str, labels: Sequence[Label]) -> tuple[int, list[Rejection]]:
         """Take labels; returns how many were taken, once they are durable, and what was not.
@@ -148,6 +196,23 @@ class Judgements:
             else:
                 found.append(_Named(named[0], label.label, named[1]))
         return found, rejected
+
+
+def wait_for(answer: Future[T], what: str) -> T:
+    """Wait for the engine to come to what is in the log, for a while.
+
+    Raises
+    ------
+    NotReady
+        It has not come to it in time.
+    """
+    try:
+        return answer.result(PATIENCE_S)
+    except StillWaiting as error:
+        raise NotReady(
+            f"{what} is kept and acts once the engine comes to it",
+            hint="nothing has to be sent again; read it in a moment",
+        ) from error
 
 
 def _entries(found: Sequence[_Named]) -> Iterator[Labels]:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from anomalyai.alert import Alert, Maturity
+from anomalyai.incident import Incident
 from anomalyai.records import Rejection
 from stream.dedup import Refusal
 
@@ -53,6 +54,12 @@ class AlertMessage(msgspec.Struct, frozen=True, tag_field="type", tag="alert"):
     alert: Alert
 
 
+class IncidentMessage(msgspec.Struct, frozen=True, tag_field="type", tag="incident"):
+    """An incident, new or in a higher revision; a slow viewer may miss one, and reads the list again."""
+
+    incident: Incident
+
+
 class Points(msgspec.Struct, frozen=True, tag_field="type", tag="points"):
     """Points of the score line, `[seq, time, score, flagged]`; of neighbours the highest is kept."""
 
@@ -71,6 +78,18 @@ class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
 
     after: int
     until: int
+
+
+class IncidentFigures(msgspec.Struct, frozen=True):
+    """Incidents of a feed, open and from its beginning; mutes in force, and alerts that mutes have hidden."""
+
+    open: int
+    begun: int
+    escalated: int
+    evicted: int
+    mutes: int
+    muted: int
+    mutes_refused: int
 
 
 class SilenceFigures(msgspec.Struct, frozen=True):

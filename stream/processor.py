@@ -343,7 +343,7 @@ class Processor:
             lane.count(item.scored.alerts)
             if results.waiting_records:
                 lane.meter.count(monotonic_s, item.scored.n, now_s - item.arrival_s)
-            self._parts.hub.channel(item.feed).publish(item.scored, item.alerts)
+            self._parts.hub.channel(item.feed).publish(item.scored, item.alerts, item.incidents)
         for revision in results.revised:
             self.lanes[revision.feed].count(revision.alerts, revision.former)
             self._parts.hub.channel(revision.feed).revise(revision.encoded)

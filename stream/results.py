@@ -1,4 +1,4 @@
-"""What the engine commits: alerts, scores, positions, dead letters and jobs, in one transaction.
+"""What the engine commits: alerts, incidents, scores, positions, dead letters and jobs, in one transaction.
 
 Everything is written so that doing it twice changes nothing: alerts replace only lower revisions, scores and
 dead letters stay as they are, positions move on. Single-threaded: the engine gathers, the writer writes.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy.dialects.sqlite import insert
 
 from anomalyai.alert import Alert
+from anomalyai.incident import Incident
 from anomalyai.scored import ScoredBatch
 from stream import tables
 from stream.errors import LogFailure
@@ -25,12 +26,13 @@ from stream.writer import Work
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A scored batch with its encoded alerts, to be passed to viewers once it is committed."""
+    """A scored batch with its encoded alerts and incidents, for viewers once it is committed."""
 
     feed: str
     arrival_s: float
     scored: ScoredBatch
     alerts: list[PublishedAlert]
+    incidents: list[bytes]
 
 
 class Revised(msgspec.Struct, frozen=True):
@@ -63,6 +65,7 @@ class Results:
         self.waiting_records = 0
         self.waiting_bytes = 0
         self.alerts: list[dict[str, Any]] = []
+        self.incidents: dict[str, dict[str, Any]] = {}
         self.scores: list[dict[str, Any]] = []
         self.dead_letters: list[dict[str, Any]] = []
         self.jobs: list[dict[str, Any]] = []
@@ -78,7 +81,9 @@ class Results:
         self.alerts += [_alert_row(alert, body) for alert, body in alerts]
         self.fresh |= {alert.id: alert for alert in scored.alerts}
         encoded = [PublishedAlert(alert.seq, body) for alert, body in alerts]
-        self.published.append(Published(feed, arrival_s, scored, encoded))
+        incidents = [(incident, msgspec.json.encode(incident)) for incident in scored.incidents]
+        self.incidents |= {incident.id: _incident_row(incident, body) for incident, body in incidents}
+        self.published.append(Published(feed, arrival_s, scored, encoded, [body for _, body in incidents]))
         self.records += scored.n
 
     def revise(self, feed: str, changed: Sequence[tuple[Alert, Alert]]) -> None:
@@ -133,13 +138,15 @@ class Commit(Work):
     def __init__(self, results: Results) -> None:
         self.results = results
         self.finished: Future[None] = Future()
-        self.size_bytes = sum(len(row["body"]) for row in (*results.scores, *results.alerts))
+        rows = (*results.scores, *results.alerts, *results.incidents.values())
+        self.size_bytes = sum(len(row["body"]) for row in rows)
 
     def write(self, transaction: Transaction) -> None:
         """Add the rows."""
         results = self.results
         for statement, rows in (
             (_ALERT, results.alerts),
+            (_INCIDENT, list(results.incidents.values())),
             (_SCORE, results.scores),
             (_DEAD_LETTER, results.dead_letters),
             (_JOB, results.jobs),
@@ -223,6 +230,18 @@ def _alert_row(alert: Alert, body: bytes) -> dict[str, Any]:
         "status": alert.status,
         "revision": alert.revision,
         "body": body,
+        "incident": alert.incident,
+    }
+
+
+def _incident_row(incident: Incident, body: bytes) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "feed": incident.feed,
+        "last_seq": incident.last_seq,
+        "severity": incident.severity,
+        "revision": incident.revision,
+        "body": body,
     }
 
 
@@ -231,6 +250,12 @@ _ALERT = _alert.on_conflict_do_update(
     index_elements=["id"],
     set_={name: _alert.excluded[name] for name in ("seq", "score", "severity", "status", "revision", "body")},
     where=tables.alert.c.revision < _alert.excluded.revision,
+)
+_incident = insert(tables.incident)
+_INCIDENT = _incident.on_conflict_do_update(
+    index_elements=["id"],
+    set_={name: _incident.excluded[name] for name in ("last_seq", "severity", "revision", "body")},
+    where=tables.incident.c.revision < _incident.excluded.revision,
 )
 _SCORE = insert(tables.score).on_conflict_do_nothing()
 _DEAD_LETTER = insert(tables.dead_letter).on_conflict_do_nothing()

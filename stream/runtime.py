@@ -14,6 +14,7 @@ from anomalyai.intake import Admission, Intake
 from anomalyai.model_store import ModelStore
 from anomalyai.schema import FeedSchema
 from stream.admission import Body, Shared
+from stream.anomalies import Anomalies, Page, Wanted
 from stream.backlog import Backlog
 from stream.candidate.comparison import Comparisons
 from stream.candidate.shadow import Shadows
@@ -34,6 +35,7 @@ from stream.log import Log, LogReader
 from stream.lookup import Lookup
 from stream.loss import Losses
 from stream.models import Models
+from stream.muting import Muting
 from stream.policy import Policies
 from stream.prediction import Predictions
 from stream.processor import Parts
@@ -46,7 +48,7 @@ from stream.settings import Settings
 from stream.silence import Ticker
 from stream.snapshot import Snapshots
 from stream.status import Status
-from stream.store import MAX_SEQ, Store
+from stream.store import Store
 from stream.swap import Swaps
 from stream.training.jobs import Jobs
 from stream.upkeep import Upkeep
@@ -96,6 +98,8 @@ class Runtime:
         self.judgements = Judgements(
             self._feeds, self._store, Lookup(self._reader), self._engine, self._require_ready
         )
+        self.anomalies = Anomalies(self._database)
+        self.muting = Muting(self._feeds, self.anomalies, self._engine, clock, self._require_ready)
         self.predictions = Predictions(
             self._feeds,
             self._engine,
@@ -275,7 +279,9 @@ class Runtime:
             self._require_ready()
         return self._hub.channel(feed).subscribe(self._store.alert_bodies, after)
 
-    def alerts(self, feed: str, after: int = 0, limit: int = 100) -> tuple[list[Alert], int | None]:
+    def alerts(
+        self, feed: str, after: int = 0, limit: int = 100, wanted: Wanted | None = None
+    ) -> tuple[list[Alert], int | None]:
         """Return a feed's alerts after a record, ascending, and what to pass as `after` for more.
 
         Raises
@@ -284,10 +290,12 @@ class Runtime:
             There is no such feed.
         """
         self._feeds.get(feed)
-        alerts = self._store.alerts(feed, after, limit)
-        if len(alerts) < limit or not self._store.alert_bodies(feed, alerts[-1].seq, MAX_SEQ, 1):
-            return alerts, None
-        return alerts, alerts[-1].seq
+        return self.anomalies.alerts(feed, wanted or Wanted(), after, limit)
+
+    def incidents(self, feed: str, wanted: Wanted, before: str | None, limit: int) -> Page:
+        """Return a feed's incidents, the latest first; raises `UnknownFeed`, and as `Anomalies` does."""
+        self._feeds.get(feed)
+        return self.anomalies.incidents(feed, wanted, before, limit)
 
     def alert(self, alert_id: str) -> Alert:
         """Return an alert; raises `UnknownAlert`."""

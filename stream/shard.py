@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from anomalyai.alert import Alert, Amendment
+from anomalyai.alert import Amendment
 from anomalyai.arrival import Origins
 from anomalyai.control import (
     BudgetChange,
@@ -20,6 +20,8 @@ from anomalyai.control import (
     ControlEntry,
     Labels,
     ModelSwap,
+    Mute,
+    MuteEnd,
     SchemaChange,
     ShadowChange,
     Verdict,
@@ -27,6 +29,7 @@ from anomalyai.control import (
 from anomalyai.errors import ModelError, StateError
 from anomalyai.pipeline import Pipeline
 from anomalyai.scored import ScoredBatch
+from anomalyai.triage import Sorted
 from stream.log import LogItem
 from stream.models import Models
 from stream.snapshot import Snapshot
@@ -89,14 +92,14 @@ class Shard:
                 yield scored
             self.seq = last_seq
         elif isinstance(item.control, ClockTick):
-            alerts = self.pipeline.tick(item.control.time_s, item.entry, self.seq)
-            if alerts:
-                yield self._unscored(alerts)
+            shown = self.pipeline.tick(item.control.time_s, item.entry, self.seq)
+            if shown.alerts:
+                yield self._unscored(shown)
         elif item.control is not None:
             self._apply(item, item.control)
         self.entry = item.entry
 
-    def _unscored(self, alerts: list[Alert]) -> ScoredBatch:
+    def _unscored(self, shown: Sorted) -> ScoredBatch:
         """Return alerts that came of no record."""
         nothing, nobody = np.empty(0), np.empty(0, dtype=np.bool_)
         return ScoredBatch(
@@ -107,7 +110,8 @@ class Shard:
             flagged=nobody,
             warming_up=nobody,
             threshold=-math.log10(self.pipeline.promised_rate),
-            alerts=alerts,
+            alerts=shown.alerts,
+            incidents=shown.incidents,
         )
 
     def skip(self, entry: int, first_seq: int | None, n: int) -> None:
@@ -119,6 +123,8 @@ class Shard:
     def _apply(self, item: LogItem, change: ControlEntry) -> None:
         if isinstance(change, SchemaChange | BudgetChange | Verdict | Labels):
             self.amendments = self.pipeline.apply(change)
+        elif isinstance(change, Mute | MuteEnd):
+            self.amendments = self.pipeline.triage.mute(change, item.entry)
         elif isinstance(change, ModelSwap):
             try:
                 self._swap(change)

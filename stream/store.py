@@ -15,7 +15,6 @@ from stream import tables
 from stream.database import Database
 from stream.results import unpack_scores
 
-MAX_SEQ = 2**62
 IDS_AT_ONCE = 500
 
 Tally = dict[tuple[str, str], int]
@@ -52,13 +51,6 @@ class Store:
                 last = rows[-1]
                 rows += connection.execute(mine.where(column.seq == last.seq, column.id > last.id))
         return [(row.seq, row.body) for row in rows]
-
-    def alerts(self, feed: str, after: int, limit: int) -> list[Alert]:
-        """Return a feed's alerts with seq after `after`, a page as `alert_bodies` cuts it."""
-        return [
-            msgspec.json.decode(body, type=Alert)
-            for _, body in self.alert_bodies(feed, after, MAX_SEQ, limit)
-        ]
 
     def alert(self, alert_id: str) -> Alert | None:
         """Return an alert by its id, None where there is none."""

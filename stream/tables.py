@@ -122,9 +122,24 @@ alert = Table(
     Column("status", Text, nullable=False),
     Column("revision", _Count, nullable=False),
     Column("body", LargeBinary, nullable=False),  # JSON, as pages get it
+    Column("incident", Text),
     Index("alert_by_seq", "feed", "seq"),
+    Index("alert_by_incident", "incident", "seq"),
 )
 """Alerts; the row of an id is replaced only by a higher revision."""
+
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("feed", Text, nullable=False),
+    Column("last_seq", _Count, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("revision", _Count, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON
+    Index("incident_by_seq", "feed", "last_seq", "id"),
+)
+"""Incidents; the row of an id is replaced only by a higher revision."""
 
 score = Table(
     "score",

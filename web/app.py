@@ -13,10 +13,12 @@ from web import (
     errors,
     evaluation,
     feeds,
+    incident,
     ingest,
     jobs,
     live,
     models,
+    mute,
     page,
     predict,
     retraining,
@@ -56,8 +58,8 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
         app, settings.server.allowed_hosts, settings.server.allowed_origins, loose_styles=not page.has_uplot()
     )
     sockets.init_app(app, site)
-    inward = (ingest, jobs, predict, train, verdict)
-    outward = (candidate, document, evaluation, feeds, live, models, retraining, standing)
+    inward = (ingest, jobs, mute, predict, train, verdict)
+    outward = (candidate, document, evaluation, feeds, incident, live, models, retraining, standing)
     for blueprint in (*inward, *outward):
         app.register_blueprint(blueprint.blueprint)
     page.init_app(app)

@@ -36,6 +36,7 @@ from stream.errors import (
     JobFinished,
     LogDamaged,
     LogFailure,
+    MuteRefused,
     NoEarlierModel,
     NoModel,
     NoShadow,
@@ -47,7 +48,9 @@ from stream.errors import (
     UnknownAlert,
     UnknownEvent,
     UnknownFeed,
+    UnknownIncident,
     UnknownJob,
+    UnknownMute,
 )
 from web.answer import HTTP_CODES, error_body
 from web.refusal import RequestError
@@ -68,6 +71,9 @@ STATUS: tuple[tuple[type[AnomalyAIError], int], ...] = (
     (UnknownFeed, 404),
     (UnknownAlert, 404),
     (UnknownEvent, 404),
+    (UnknownIncident, 404),
+    (UnknownMute, 404),
+    (MuteRefused, 400),
     (NoModel, 409),
     (NoEarlierModel, 409),
     (NoShadow, 409),

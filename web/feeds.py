@@ -31,6 +31,7 @@ from web.contract.feed import FeedList, FeedState, FeedView
 from web.contract.operation import Refused, operation
 from web.contract.record import RECORDS
 from web.errors import json_response
+from web.incident import Conditions
 from web.query import After, NoQuery, read_query
 from web.refusal import RequestError
 from web.site import current_site
@@ -47,9 +48,10 @@ class PostQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: Annotated[int, Meta(ge=1, le=MAX_BATCH)] | None = None
 
 
-class AlertsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`?after=&limit=` on alerts."""
+class AlertsQuery(Conditions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Conditions, the incident to look in, and which page."""
 
+    incident: str | None = None
     after: After = 0
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
@@ -154,7 +156,8 @@ def post_events(feed: str) -> Response:
 def list_alerts(feed: str) -> Response:
     """List alerts by seq, ascending; `next` is what to pass as `after` for more, or null."""
     query = read_query(AlertsQuery)
-    return json_response(AlertList(*current_site().runtime.alerts(feed, query.after, query.limit)))
+    wanted = query.wanted(query.incident)
+    return json_response(AlertList(*current_site().runtime.alerts(feed, query.after, query.limit, wanted)))
 
 
 @blueprint.get("/alerts/<alert_id>")

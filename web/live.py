@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from flask import Blueprint
 
-from stream.message import AlertMessage, CaughtUp, Gap, Points, Stats
+from stream.message import AlertMessage, CaughtUp, Gap, IncidentMessage, Points, Stats
 from web.contract.channel import channel
 from web.query import After, read_query
 from web.site import current_site
@@ -36,7 +36,7 @@ def subscribe(feed: str) -> Subscription:
 
 
 @websocket(blueprint, "/feeds/<feed>/live", subscribe)
-@channel(query=LiveQuery, sends=(AlertMessage, CaughtUp, Points, Stats, Gap))
+@channel(query=LiveQuery, sends=(AlertMessage, CaughtUp, Points, Stats, IncidentMessage, Gap))
 def live(socket: Socket, subscription: Subscription, feed: str) -> None:
     """Pass on the subscription's messages until the viewer leaves or the server stops."""
     socket.ignore_input()

@@ -41,6 +41,7 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("/", "Live"),
+    Place("/anomalies", "Anomalies"),
     Place("/data", "Data"),
     Place("/models", "Models"),
     Place("/docs", "API"),
@@ -62,12 +63,20 @@ def data() -> Response:
     return render_page("data.html", here="/data", algorithms=ALGORITHMS)
 
 
+@blueprint.get("/anomalies")
+@operation(query=NoQuery, answers={200: {HTML: str}})
+def anomalies() -> Response:
+    """Answer the page of a feed's incidents."""
+    read_query(NoQuery)
+    return render_page("anomalies.html", here="/anomalies")
+
+
 @blueprint.get("/anomalies/<alert_id>")
 @operation(query=NoQuery, answers={200: {HTML: str}})
 def anomaly(alert_id: str) -> Response:
     """Answer the page of one anomaly, or of a record that is none, which says where there is neither."""
     read_query(NoQuery)
-    return render_page("anomaly.html", alert_id=alert_id)
+    return render_page("anomaly.html", here="/anomalies", alert_id=alert_id)
 
 
 def render_page(template: str, here: str | None = None, **values: Any) -> Response:

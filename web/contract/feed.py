@@ -12,7 +12,7 @@ from anomalyai.notice import Notice
 from anomalyai.schema import FeedSchema
 from anomalyai.shadow import ShadowCounts
 from stream.champion.past import Promotion
-from stream.message import SilenceFigures
+from stream.message import IncidentFigures, SilenceFigures
 
 
 class FieldCounts(msgspec.Struct, frozen=True):
@@ -110,6 +110,7 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     too_late: int | UnsetType = UNSET
     future: int | UnsetType = UNSET
     silences: SilenceFigures | UnsetType = UNSET
+    incidents: IncidentFigures | UnsetType = UNSET
     refused_model: str | None
     training: dict[str, Any] | None
     dead_letters: int

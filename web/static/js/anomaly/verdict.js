@@ -3,6 +3,7 @@
 import { ApiError, sendJson } from "../base/api.js";
 import { setText } from "../base/dom.js";
 import * as format from "../base/format.js";
+import { mute, told } from "../base/mute.js";
 
 const EFFECTS = {
   real: "It is not learnt, and records like it rank higher",
@@ -18,25 +19,41 @@ export class Verdict {
     this.note = section.querySelector("input");
     this.told = section.querySelector("[role=status]");
     this.id = id;
+    this.alert = null;
     this.onJudged = onJudged;
-    for (const button of this.buttons) button.addEventListener("click", () => this.judge(button.dataset.verdict));
+    for (const button of this.buttons) button.addEventListener("click", () => this.run("Judging…", () => this.judge(button.dataset.verdict)));
+    const button = section.querySelector("#mute-this");
+    button.addEventListener("click", () => this.run("", () => this.mute()));
+    this.buttons.push(button);
   }
 
-  draw({ status }) {
+  draw(alert) {
+    this.alert = alert;
+    const { status } = alert;
     for (const button of this.buttons) {
       if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", String(button.dataset.verdict === status));
     }
   }
 
   async judge(verdict) {
+    const note = this.note.value.trim();
+    const alert = await sendJson("POST", `/alerts/${encodeURIComponent(this.id)}/verdict`, note ? { verdict, note } : { verdict });
+    const others = alert.reranked ? ` ${format.plural(alert.reranked, "other open anomaly", "other open anomalies")} ranked anew.` : "";
+    setText(this.told, `${EFFECTS[verdict]}.${others}`);
+    this.onJudged(alert);
+  }
+
+  async mute() {
+    const { feed, entities, reasons } = this.alert;
+    const made = await mute(feed, { entities, field: reasons[0]?.field ?? null });
+    if (made) setText(this.told, told(made));
+  }
+
+  async run(saying, work) {
     this.enable(false);
-    setText(this.told, "Judging…");
+    setText(this.told, saying);
     try {
-      const note = this.note.value.trim();
-      const alert = await sendJson("POST", `/alerts/${encodeURIComponent(this.id)}/verdict`, note ? { verdict, note } : { verdict });
-      const others = alert.reranked ? ` ${format.plural(alert.reranked, "other open anomaly", "other open anomalies")} ranked anew.` : "";
-      setText(this.told, `${EFFECTS[verdict]}.${others}`);
-      this.onJudged(alert);
+      await work();
     } catch (cause) {
       if (!(cause instanceof ApiError)) throw cause;
       setText(this.told, `Not taken: ${cause.told}`);

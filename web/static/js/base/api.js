@@ -34,13 +34,13 @@ export function getJson(path, signal = null) {
   return ask(path, {}, signal);
 }
 
-/** Send a body as JSON and parse the answer. */
-export function sendJson(method, path, body) {
-  return ask(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+/** Send a body as JSON and parse the answer, null where there is none; `limitMs` for what may take its time. */
+export function sendJson(method, path, body, limitMs = TIMEOUT_MS) {
+  return ask(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }, null, limitMs);
 }
 
-async function ask(path, request, signal = null) {
-  const limits = [AbortSignal.timeout(TIMEOUT_MS)];
+async function ask(path, request, signal = null, limitMs = TIMEOUT_MS) {
+  const limits = [AbortSignal.timeout(limitMs)];
   if (signal) limits.push(signal);
   let response;
   let text;
@@ -52,7 +52,7 @@ async function ask(path, request, signal = null) {
     throw new ApiError("the server was not reached", 0);
   }
   if (!response.ok) throw refusal(response.status, text);
-  return parseExact(text);
+  return text ? parseExact(text) : null;
 }
 
 /** The refusal that an answer's text is, in the server's own words where it has some. */

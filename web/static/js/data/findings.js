@@ -1,5 +1,6 @@
 /** What scoring a file found: its figures, its rows from the rarest on, and the scores to take away. */
 
+import { writeCsv } from "../base/csv.js";
 import { node, setText } from "../base/dom.js";
 import * as format from "../base/format.js";
 
@@ -68,15 +69,8 @@ function scoredRow(found) {
   );
 }
 
-/** The predictions as CSV, quoted where needed; a text that a spreadsheet would take for a formula is kept as text. */
+/** The predictions as CSV. */
 function csv(predictions) {
-  const lines = predictions.map((found) =>
-    [found.index, found.score, found.one_in, found.anomaly, found.verdict, found.reasons.map((reason) => reason.text).join("; ")].map(cell).join(","),
-  );
-  return `index,score,one_in,anomaly,verdict,reasons\n${lines.join("\n")}\n`;
-}
-
-function cell(value) {
-  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const rows = predictions.map((found) => [found.index, found.score, found.one_in, found.anomaly, found.verdict, found.reasons.map((reason) => reason.text).join("; ")]);
+  return writeCsv(["index", "score", "one_in", "anomaly", "verdict", "reasons"], rows);
 }

@@ -26,7 +26,7 @@ export function summary(alert) {
   fact(facts, "When", node("time", { datetime: alert.time, title: format.utc(at) }, format.fullTime(at)));
   fact(facts, "Record", `#${format.count(alert.seq)}`);
   fact(facts, "Score", format.quantity(alert.score));
-  if (alert.incident) fact(facts, "Incident", alert.incident);
+  if (alert.incident) fact(facts, "Incident", node("a", { href: incidentLink(alert) }, alert.incident));
   return node(
     "section",
     { class: "verdict", "data-severity": alert.severity },
@@ -34,6 +34,11 @@ export function summary(alert) {
     node("p", { class: "summary" }, alert.summary),
     facts,
   );
+}
+
+/** The list of anomalies with this one's incident open. */
+function incidentLink(alert) {
+  return `/anomalies#${new URLSearchParams({ feed: alert.feed, incident: alert.incident })}`;
 }
 
 function fact(list, name, value) {
