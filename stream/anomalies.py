@@ -20,7 +20,8 @@ from stream.database import Database
 
 __all__ = ["Anomalies", "Page", "ToldIncident", "Wanted"]
 
-MAX_SEQ = 2**62
+AN_AGE = 5_000
+"""A year between the first and the last that RFC 3339 can name."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,10 +155,15 @@ def _conditions(wanted: Wanted, table: sa.Table = tables.alert) -> list[sa.Colum
         found.append(sa.func.instr(sa.func.lower(said), sa.func.lower(wanted.text)) > 0)
     first, last = ("time", "time") if table is tables.alert else ("first_time", "last_time")
     if wanted.since is not None:
-        found.append(_part(body, last) >= rfc3339(wanted.since.timestamp()))
+        found.append(_part(body, last) >= _moment(wanted.since))
     if wanted.until is not None:
-        found.append(_part(body, first) <= rfc3339(wanted.until.timestamp()))
+        found.append(_part(body, first) <= _moment(wanted.until))
     return found
+
+
+def _moment(at: datetime) -> str:
+    """Return a moment as alerts have theirs; their texts stand in the order of time, "" before all others."""
+    return rfc3339(at.timestamp()) or ("" if at.year < AN_AGE else "~")
 
 
 def _of_alert(wanted: Wanted) -> list[sa.ColumnElement[bool]]:

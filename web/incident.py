@@ -21,7 +21,7 @@ from web.site import current_site
 blueprint = Blueprint("incident", __name__)
 
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
-Moment = Annotated[datetime, Meta(tz=True)]
+Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,7 +44,27 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     def wanted(self, incident: str | None = None) -> Wanted:
         """Return the conditions as the store takes them, and beside them the incident to look in."""
         given = {name: getattr(self, name) for name in Conditions.__struct_fields__}
-        return Wanted(**given, incident=incident)
+        times = {name: _moment(name, given[name]) for name in ("since", "until")}
+        return Wanted(**{**given, **times}, incident=incident)
+
+
+def _moment(name: str, text: str | None) -> datetime | None:
+    """Read a time of a query; a text of digits, which might be meant in any unit, is none."""
+    if text is None:
+        return None
+    try:
+        read: datetime = msgspec.json.decode(
+            msgspec.json.encode(text), type=Annotated[datetime, Meta(tz=True)]
+        )
+    except msgspec.ValidationError as error:
+        raise RequestError(
+            400,
+            "bad_query",
+            f"query parameter {name}: expected a time in RFC 3339, got {text!r}",
+            field=name,
+            hint="for example 2026-03-02T09:00:00Z",
+        ) from error
+    return read
 
 
 class IncidentsQuery(Conditions, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -17,6 +17,8 @@ PATH_TYPES: Mapping[str, Any] = {
     "feed": Annotated[str, Meta(pattern=f"^{NAME.pattern}$", description="A feed's name.")],
     "seq": Annotated[int, Meta(ge=1, lt=10**18, description="A record's number in its feed.")],
     "alert_id": Annotated[str, Meta(min_length=1, description="An alert's `id`.")],
+    "incident_id": Annotated[str, Meta(min_length=1, description="An incident's `id`.")],
+    "mute_id": Annotated[str, Meta(min_length=1, description="A mute's `id`.")],
     "model_id": Annotated[str, Meta(min_length=1, description="A model's `id`.")],
     "job_id": Annotated[str, Meta(min_length=1, description="A job's `id`.")],
     "name": Annotated[str, Meta(min_length=1, description="The file's path.")],
