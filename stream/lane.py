@@ -10,6 +10,7 @@ from anomalyai.scored import ScoredBatch
 from stream.meter import Meter
 from stream.shard import Shard
 from stream.store import Tally
+from stream.truth import Truth
 
 RERANKED_KEPT = 256
 JUDGED = ("verdicts", "labels", "reranked")
@@ -20,8 +21,8 @@ class Lane:
     """A feed on its way through the engine.
 
     `committed_entry` and `committed_seq` say how far results are durable, `skipped` which entries were set
-    aside; `tally`, the committed alerts, and `status`, the pipeline's as of the last commit, are replaced
-    whole.
+    aside; `tally`, the committed alerts, `truth`, what was made of labelled records since the start, and
+    `status`, the pipeline's as of the last commit, are replaced whole.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Lane:
         self.reranked: dict[int, int] = {}
         self.meter = Meter(monotonic_s)
         self.threshold: float | None = None
+        self.truth = Truth()
         self.status: dict[str, Any] = shard.pipeline.status()
         self.snapshot_s = monotonic_s
         self._snapshot_entry = shard.entry

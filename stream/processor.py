@@ -227,10 +227,10 @@ class Processor:
 
     def _advance(self, lane: Lane, items: list[LogItem]) -> None:
         """Put entries through their feed's pipeline as one and gather what came of them."""
-        before, last = lane.shard.pipeline.seen, items[-1]
+        before, last, whole = lane.shard.pipeline.seen, items[-1], joined(items)
         failure: Exception | None = None
         try:
-            parts = list(lane.shard.take(joined(items), self._parts.settings.max_batch_records))
+            parts = list(lane.shard.take(whole, self._parts.settings.max_batch_records))
         except Exception as error:  # noqa: BLE001 - one bad entry must not stop the engine
             failure = error
         if failure is not None and last is items[0]:
@@ -241,6 +241,8 @@ class Processor:
             return
         for scored in parts:
             lane.scored(scored)
+        if whole.records is not None:
+            lane.truth = lane.truth.plus(whole.records.label, parts)
         if last.entry <= lane.committed_entry:
             for scored in parts:
                 self._parts.hub.channel(lane.feed).fill(scored)

@@ -52,6 +52,7 @@ from stream.store import Store
 from stream.swap import Swaps
 from stream.training.jobs import Jobs
 from stream.upkeep import Upkeep
+from stream.whatif import Budgets
 from stream.writer import Writer
 
 __all__ = ["ProducerSession", "Runtime", "Subscription"]
@@ -92,6 +93,7 @@ class Runtime:
         )
         self.shadows = Shadows(self._feeds, self._models, self._engine)
         self.comparisons = Comparisons(data, self._feeds, self._models, self._engine, clock)
+        self.budgets = Budgets(self._feeds, self._engine, self.comparisons, self._require_ready)
         means = Means(self._feeds, self._engine, self.jobs, self.models, self.comparisons, self.promotions)
         decisions = Decisions(self._database, self._writer, settings.retraining.max_decisions)
         self.retraining = Retraining(settings.retraining, clock, means, decisions)

@@ -18,6 +18,7 @@ from stream.lane import JUDGED, Lane
 from stream.loss import Losses
 from stream.message import Stats
 from stream.training.jobs import Jobs
+from stream.truth import Truth
 
 SHOWN = ("promised_rate", "realised_rate", "threshold", "maturity", "late", "too_late", "future", "silences")
 SHOWN_DEAD = 5
@@ -76,6 +77,7 @@ class Status:
             **self._log(admission, lane),
             "alerts_by": _tally(lane),
             "judged": lane.judged if lane is not None else dict.fromkeys(JUDGED, 0),
+            "truth": msgspec.to_builtins(lane.truth if lane is not None else Truth()),
             "viewers": {"open": channel.viewers, "dropped": channel.dropped},
             "snapshot_age_s": self._snapshot_age_s(lane),
         }

@@ -64,7 +64,7 @@ def test_names_every_route(tmp_path: Path) -> None:
     runtime = Runtime.open(load(environ={}, overrides={"data": str(tmp_path)}))
     try:
         rules = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(rule)) for rule in routes(runtime)}
-        rules = {re.sub(r"{(alert|incident|mute)_id}", "{id}", rule) for rule in rules}
+        rules = {re.sub(r"{(alert|incident|mute|run)_id}", "{id}", rule) for rule in rules}
     finally:
         runtime.stop(10.0)
     shown = {rule for rule in rules if not rule.startswith("/static/")}

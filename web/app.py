@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from web import (
+    budget,
     candidate,
     document,
     errors,
@@ -23,6 +24,7 @@ from web import (
     predict,
     retraining,
     security,
+    simulation,
     sockets,
     standing,
     train,
@@ -30,6 +32,7 @@ from web import (
 )
 from web.metrics import Metrics
 from web.place import Places
+from web.runs import Runs
 from web.site import EXTENSION, Site
 from web.transport import WebSocketMiddleware
 
@@ -40,12 +43,14 @@ if TYPE_CHECKING:
 
 def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | None = None) -> Flask:
     """Build the application around an open runtime; `stop`, once set, closes its sockets."""
+    stop = stop or threading.Event()
     site = Site(
         runtime=runtime,
         settings=settings,
         metrics=Metrics(),
         places=Places(settings.server.max_sockets),
-        stop=stop or threading.Event(),
+        runs=Runs(runtime, settings.data_path, stop),
+        stop=stop,
     )
     site.metrics.watch(runtime, site.places)
     app = Flask("web", static_folder=None)
@@ -58,7 +63,7 @@ def create_app(runtime: Runtime, settings: Settings, stop: threading.Event | Non
         app, settings.server.allowed_hosts, settings.server.allowed_origins, loose_styles=not page.has_uplot()
     )
     sockets.init_app(app, site)
-    inward = (ingest, jobs, mute, predict, train, verdict)
+    inward = (budget, ingest, jobs, mute, predict, simulation, train, verdict)
     outward = (candidate, document, evaluation, feeds, incident, live, models, retraining, standing)
     for blueprint in (*inward, *outward):
         app.register_blueprint(blueprint.blueprint)

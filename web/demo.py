@@ -9,10 +9,6 @@ dies with it.
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from web import journal
+from web import child, journal
 
 if TYPE_CHECKING:
     from anomalyai.manifest import Manifest
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 Chunks = Callable[[], Iterable[Sequence[Mapping[str, Any]]]]
 
 POLL_S = 0.5
-STOP_S = 5.0
 RESTART_S = 5.0
 
 
@@ -86,28 +81,13 @@ class Demo:
                 stop.wait(RESTART_S)
 
     def _run_once(self, url: str, stop: threading.Event) -> int:
-        command = [sys.executable, "-m", "web.tether", str(os.getpid()), *self._simulate, "--to", url]
-        with self._log_path.open("wb") as log:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        running = child.start([*self._simulate, "--to", url], self._log_path)
         try:
-            while child.poll() is None and not stop.wait(POLL_S):
+            while running.poll() is None and not stop.wait(POLL_S):
                 pass
         finally:
-            _end(child)
-        return child.returncode
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Let a child finish what it does, and kill it if that takes too long."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-    try:
-        child.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+            child.end(running)
+        return running.returncode
 
 
 def train_starter(

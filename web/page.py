@@ -44,6 +44,8 @@ PLACES = (
     Place("/anomalies", "Anomalies"),
     Place("/data", "Data"),
     Place("/models", "Models"),
+    Place("/simulate", "Simulate"),
+    Place("/settings", "Settings"),
     Place("/docs", "API"),
 )
 
@@ -69,6 +71,14 @@ def anomalies() -> Response:
     """Answer the page of a feed's incidents."""
     read_query(NoQuery)
     return render_page("anomalies.html", here="/anomalies")
+
+
+@blueprint.get("/settings")
+@operation(query=NoQuery, answers={200: {HTML: str}})
+def settings() -> Response:
+    """Answer the page of a feed's settings and of how the server is."""
+    read_query(NoQuery)
+    return render_page("settings.html", here="/settings")
 
 
 @blueprint.get("/anomalies/<alert_id>")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stream.settings import Settings
     from web.metrics import Metrics
     from web.place import Places
+    from web.runs import Runs
 
 EXTENSION = "anomalyai"
 
@@ -29,6 +30,7 @@ class Site:
     settings: Settings
     metrics: Metrics
     places: Places
+    runs: Runs
     stop: threading.Event = field(default_factory=threading.Event)
 
 

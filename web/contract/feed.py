@@ -13,6 +13,7 @@ from anomalyai.schema import FeedSchema
 from anomalyai.shadow import ShadowCounts
 from stream.champion.past import Promotion
 from stream.message import IncidentFigures, SilenceFigures
+from stream.truth import Truth
 
 
 class FieldCounts(msgspec.Struct, frozen=True):
@@ -122,6 +123,7 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
     alerts_by: list[Tally]
     judged: Judged
+    truth: Truth
     viewers: Viewers
     snapshot_age_s: float | None
 

@@ -21,6 +21,7 @@ PATH_TYPES: Mapping[str, Any] = {
     "mute_id": Annotated[str, Meta(min_length=1, description="A mute's `id`.")],
     "model_id": Annotated[str, Meta(min_length=1, description="A model's `id`.")],
     "job_id": Annotated[str, Meta(min_length=1, description="A job's `id`.")],
+    "run_id": Annotated[str, Meta(min_length=1, description="A run's `id`.")],
     "name": Annotated[str, Meta(min_length=1, description="The file's path.")],
 }
 """The type of each name in an address."""

@@ -49,9 +49,9 @@ expected-statuses = ["2xx", 400, 404, 409, 429]
 
 # A time ahead, something named; exactly one of two; a page that was there.
 [[operations]]
-include-operation-id-regex = "post_mute|post_verdicts|list_incidents"
+include-operation-id-regex = "post_mute|post_verdicts|list_incidents|start_|steer_|what_if|put_budget"
 [operations.checks.positive_data_acceptance]
-expected-statuses = ["2xx", 400, 404]
+expected-statuses = ["2xx", 400, 404, 409, 413, 415, 422, 429]
 
 # The feed's name has to be one.
 [[operations]]

@@ -39,6 +39,11 @@ export function sendJson(method, path, body, limitMs = TIMEOUT_MS) {
   return ask(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }, null, limitMs);
 }
 
+/** Send a text and parse the answer. */
+export function sendText(method, path, text, type) {
+  return ask(path, { method, body: text, headers: { "Content-Type": type } });
+}
+
 async function ask(path, request, signal = null, limitMs = TIMEOUT_MS) {
   const limits = [AbortSignal.timeout(limitMs)];
   if (signal) limits.push(signal);

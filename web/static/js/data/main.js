@@ -3,10 +3,10 @@
 import { ApiError, getJson } from "../base/api.js";
 import { node, setText } from "../base/dom.js";
 import * as format from "../base/format.js";
+import { sendFile } from "../base/sending.js";
 import { Shell } from "../base/shell.js";
 import { readCsv } from "./csv.js";
 import { Findings } from "./findings.js";
-import { sendCsv } from "./sending.js";
 
 const PREVIEW_BYTES = 64 * 1024;
 const PREVIEW_ROWS = 8;
@@ -96,7 +96,7 @@ class DataPage {
 
   send(path, then) {
     this.say("Sending the file");
-    return sendCsv(path, this.file, (fraction) => {
+    return sendFile(path, this.file, (fraction) => {
       this.drawProgress(fraction);
       if (fraction === 1) this.say(`${then}…`);
     });

@@ -4,7 +4,7 @@ import * as api from "../base/api.js";
 import { node, setText } from "../base/dom.js";
 import * as format from "../base/format.js";
 import { Shell } from "../base/shell.js";
-import { confirmed } from "./confirm.js";
+import { confirmed } from "../base/confirm.js";
 
 const AGAIN_MS = 1_500;
 const JOBS = 20;

@@ -1,6 +1,6 @@
 /** Asking before something changes what is scored. */
 
-import { setText } from "../base/dom.js";
+import { setText } from "./dom.js";
 
 const find = (id) => document.getElementById(id);
 
