@@ -137,3 +137,21 @@ def test_what_is_listed_can_be_taken_away(busy_server: ServerProcess, viewer: Vi
     rows = list(csv.DictReader(io.StringIO(Path(taken.value.path()).read_text())))
     assert [row["id"] for row in rows] == [alert["id"] for alert in mine]
     assert json.loads(rows[0]["record"]) == mine[0]["record"]
+
+
+def test_rows_hold_still_while_one_is_looked_at(busy_server: ServerProcess, viewer: Viewer) -> None:
+    feed = "still"
+    send_all(busy_server, feed, [*odd_purchases(1_000), *attack(2)])
+    page = viewer.open(busy_server, f"anomalies#feed={feed}")
+    rows = page.locator("tr[data-id]")
+    expect(rows.first).to_contain_text("c-attacked")
+    count = rows.count()
+    page.keyboard.press("j")
+    assert busy_server.post(feed, attack(3, after=2, customer="c-second")).status == 202
+    expect(page.get_by_role("button", name="1 newer")).to_be_visible()
+    expect(rows).to_have_count(count)
+    expect(rows.first).to_contain_text("c-attacked")
+    page.get_by_role("button", name="1 newer").click()
+    expect(rows).to_have_count(count + 1)
+    expect(rows.first).to_contain_text("c-second")
+    expect(page.get_by_role("button", name="newer")).to_be_hidden()

@@ -35,6 +35,10 @@ class AnomaliesPage {
   open() {
     this.shell.open();
     for (const button of find("actions").querySelectorAll("[data-act]")) button.addEventListener("click", () => this.act(button.dataset.act));
+    find("newer").addEventListener("click", () => {
+      this.rows.release();
+      find("newer").hidden = true;
+    });
     find("more").addEventListener("click", () => this.readMore());
     for (const kind of ["csv", "json"]) find(`export-${kind}`).addEventListener("click", () => this.run(() => this.take(kind)));
     document.addEventListener("keydown", (event) => this.press(event));
@@ -95,6 +99,8 @@ class AnomaliesPage {
 
   draw({ incidents, next }) {
     this.rows.draw(incidents);
+    find("newer").hidden = this.rows.waiting === 0;
+    setText(find("newer"), `${format.count(this.rows.waiting)} newer`);
     const one = this.filters.incident;
     if (one && this.rows.opened !== one) this.rows.open(one);
     const more = next === null ? "" : this.limit < MOST ? " or more" : ", the latest; narrow the list to see others";

@@ -18,6 +18,8 @@ export class Rows {
     this.chosen = new Set();
     this.current = null;
     this.opened = null;
+    this.latest = [];
+    this.waiting = 0; // incidents that are not shown yet
     body.addEventListener("click", (event) => this.makeCurrent(event.target.closest("tr[data-id]")?.dataset.id ?? this.current));
   }
 
@@ -29,7 +31,28 @@ export class Rows {
     this.onChoice();
   }
 
+  /** Show these incidents. While one is current or chosen, rows hold still: new ones wait, and are counted. */
   draw(incidents) {
+    this.latest = incidents;
+    const holds = this.current !== null || this.chosen.size > 0;
+    if (holds) incidents = this.held(incidents);
+    this.waiting = this.latest.length - incidents.length;
+    this.place(incidents);
+  }
+
+  /** Show the new ones too, in their order. */
+  release() {
+    this.waiting = 0;
+    this.place(this.latest);
+  }
+
+  /** Those of the incidents that are shown, in the order in which they are. */
+  held(incidents) {
+    const latest = new Map(incidents.map((one) => [one.id, one]));
+    return [...this.body.querySelectorAll("tr[data-id]")].map((row) => latest.get(row.dataset.id)).filter(Boolean);
+  }
+
+  place(incidents) {
     const wanted = new Set(incidents.map(({ id }) => id));
     for (const [id, { row }] of this.rows) {
       if (wanted.has(id)) continue;
