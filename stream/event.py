@@ -23,6 +23,7 @@ from stream.engine import Engine
 from stream.errors import LogDamaged, UnknownEvent
 from stream.lane import Lane
 from stream.log import LogItem, LogReader, StoredEntry
+from stream.lookup import Alike, Lookup
 from stream.loss import Losses
 from stream.store import Scores, Store
 
@@ -31,10 +32,31 @@ PATIENCE_S = 30.0
 log = logging.getLogger("anomalyai.stream")
 
 
+class Past(msgspec.Struct, frozen=True):
+    """A record of an entity: what it scored (null where that is not known any more), and its numbers."""
+
+    seq: int
+    time: str | None
+    score: float | None
+    flagged: bool | None
+    numbers: dict[str, float]
+
+
+class History(msgspec.Struct, frozen=True):
+    """The records with one `value` in a `field` around one of them, in order; `looked_at` were read."""
+
+    feed: str
+    field: str
+    value: str
+    looked_at: int
+    records: list[Past]
+
+
 class Events:
     """Looks records up by feed and seq."""
 
     def __init__(self, reader: LogReader, store: Store, losses: Losses, engine: Engine) -> None:
+        self._lookup = Lookup(reader)
         self._reader = reader
         self._store = store
         self._losses = losses
@@ -81,6 +103,22 @@ class Events:
             "explanation": self._explanation(feed, seq, record, stored.arrival) if scores else None,
         }
 
+    def alike(self, feed: str, seq: int, field: str, before: int, after: int) -> History:
+        """Return the records around one with the same value of a field, and what each scored.
+
+        Raises
+        ------
+        UnknownEvent
+            The feed has no such record, or the record nothing in that field.
+        """
+        text, looked_at, found = self._lookup.alike(feed, seq, field, before=before, after=after)
+        if text is None:
+            raise UnknownEvent(
+                f"feed {feed!r} has no record {seq} with a value of {field[:80]!r}", field="seq"
+            )
+        scores = {entry: self._store.scores(entry) for entry in {one.entry for one in found}}
+        return History(feed, field, text, looked_at, [_past(one, scores[one.entry]) for one in found])
+
     def _explanation(
         self, feed: str, seq: int, record: dict[str, Any], arrival_s: float
     ) -> dict[str, Any] | None:
@@ -115,3 +153,14 @@ class Events:
             return None
         score, threshold = float(scores.score[i]), scores.threshold
         return why_not(score, threshold)
+
+
+def _past(one: Alike, scores: Scores | None) -> Past:
+    numbers = {
+        name: float(value)
+        for name, value in one.record.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    score = None if scores is None else float(scores.score[one.place])
+    flagged = None if scores is None else bool(scores.flagged[one.place])
+    return Past(one.seq, rfc3339(one.time_s), score, flagged, numbers)

@@ -278,10 +278,12 @@ class LogReader:
         found = self._one(statement.order_by(column.first_seq.desc()).limit(1))
         return found if found is not None and seq < (found.first_seq or 0) + found.n else None
 
-    def read_back(self, feed: str) -> Iterator[StoredEntry]:
-        """Yield a feed's entries of records, the newest first."""
+    def read_back(self, feed: str, before: int | None = None) -> Iterator[StoredEntry]:
+        """Yield a feed's entries of records, the newest first, or only those that begin before a seq."""
         column = tables.entry.c
         statement = _SELECT.where(column.feed == feed, column.first_seq.is_not(None))
+        if before is not None:
+            statement = statement.where(column.first_seq < before)
         statement = statement.order_by(column.first_seq.desc())
         page = self._page(statement)
         while page:

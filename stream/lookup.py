@@ -7,7 +7,7 @@ A number is found by the log's index. An id has none, so the newest records are 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,9 +17,22 @@ from anomalyai.records import RecordBatch
 from anomalyai.schema import FeedSchema
 from stream.log import LogReader, StoredEntry
 
-__all__ = ["LOOKBACK_RECORDS", "Lookup"]
+__all__ = ["LOOKAHEAD_RECORDS", "LOOKBACK_RECORDS", "Alike", "Lookup"]
 
 LOOKBACK_RECORDS = 100_000
+
+LOOKAHEAD_RECORDS = 10_000
+
+
+class Alike(NamedTuple):
+    """A record at a `place` of a log entry; `time_s` epoch seconds, NaN unknown."""
+
+    seq: int
+    entry: int
+    place: int
+    time_s: float
+    record: dict[str, Any]
+
 
 Found = tuple[int, dict[str, Any]]
 """A record's seq and a copy of it."""
@@ -56,6 +69,47 @@ class Lookup:
                     found[text] = (batch.first_seq + i, batch.record(i))
                     wanted.discard(text)
         return found
+
+    def alike(
+        self, feed: str, seq: int, field: str, *, before: int, after: int
+    ) -> tuple[str | None, int, list[Alike]]:
+        """Find the records whose text of a field is a record's own, around it, in order, itself among them.
+
+        Returns that text (None where the record has none there, or is not in the log), how many records were
+        looked at, and those found: at most `before` up to the record, in `LOOKBACK_RECORDS`, and `after`
+        behind it, in `LOOKAHEAD_RECORDS`.
+        """
+        stored = self._reader.holding(feed, seq)
+        own = dict(_texts(self._batch(stored), field)) if stored is not None else {}
+        text = own.get(seq - (stored.first_seq or 0)) if stored is not None else None
+        if stored is None or text is None:
+            return None, 0, []
+        found: list[Alike] = []
+        seen = 0
+        for entry in self._reader.read_back(feed, seq + 1):
+            if len(found) >= before or seen >= LOOKBACK_RECORDS:
+                break
+            seen += min(entry.n, seq + 1 - (entry.first_seq or 0))
+            found += [one for one in self._alike(entry, field, text) if one.seq <= seq]
+        found = found[:before][::-1]
+        later: list[Alike] = []
+        ahead = 0
+        for entry in self._reader.read(feed, stored.entry - 1):
+            if len(later) >= after or ahead >= LOOKAHEAD_RECORDS:
+                break
+            if entry.first_seq is not None:
+                ahead += min(entry.n, entry.first_seq + entry.n - 1 - seq)
+                later += [one for one in self._alike(entry, field, text)[::-1] if one.seq > seq]
+        return text, seen + ahead, found + later[:after]
+
+    def _alike(self, stored: StoredEntry, field: str, text: str) -> list[Alike]:
+        """Return an entry's records with this text in a field, the newest first."""
+        batch = self._batch(stored)
+        return [
+            Alike(batch.first_seq + i, stored.entry, i, float(batch.time_s[i]), batch.record(i))
+            for i, own in _texts(batch, field)
+            if own == text
+        ]
 
     def _batch(self, stored: StoredEntry) -> RecordBatch:
         change = self._reader.last_control(stored.feed, "schema", stored.entry)

@@ -87,7 +87,7 @@ class Runtime:
             self._feeds, self._losses, self.jobs, self._hub, self.models, self._backlog, clock
         )
         self._engine = self._made_engine(clock)
-        self._events = Events(self._reader, self._store, self._losses, self._engine)
+        self.events = Events(self._reader, self._store, self._losses, self._engine)
         self.promotions = Promotions(
             self._feeds, self._models, self._engine, Past(self._database), self._require_ready
         )
@@ -315,7 +315,7 @@ class Runtime:
             There is no such feed or record, or not any more.
         """
         self._feeds.get(feed)
-        return self._events.describe(feed, seq)
+        return self.events.describe(feed, seq)
 
     def install_model(self, feed: str, model_id: str) -> None:
         """Let a stored model score a feed from here on; returns when that is durable.

@@ -24,6 +24,7 @@ from stream.errors import (
     UnknownEvent,
     UnknownFeed,
 )
+from stream.event import History
 from web.body import read_body
 from web.contract.declaration import Declaration
 from web.contract.event import Event
@@ -38,6 +39,7 @@ from web.site import current_site
 
 blueprint = Blueprint("feeds", __name__)
 
+BAD_SEQ = Refused(400, "bad_seq", "It is no whole number from 1.")
 TOML = ("application/toml", "text/toml", "text/x-toml", "text/plain")
 
 
@@ -177,17 +179,43 @@ def get_alert(alert_id: str) -> Response:
         UnknownEvent,
         RecordGone,
         LogDamaged,
-        Refused(400, "bad_seq", "It is no whole number from 1."),
+        BAD_SEQ,
     ),
 )
 def get_event(feed: str, seq: str) -> Response:
     """Answer one record with its score and the reasons, or why there are none."""
     read_query(NoQuery)
+    return json_response(current_site().runtime.event(feed, _read_seq(seq)))
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`?entity=&before=&after=`: the field whose value is followed, and how many records around the one."""
+
+    entity: Annotated[str, Meta(min_length=1, max_length=500)]
+    before: Annotated[int, Meta(ge=1, le=1000)] = 200
+    after: Annotated[int, Meta(ge=0, le=1000)] = 50
+
+
+@blueprint.get("/feeds/<feed>/events/<seq>/history")
+@operation(
+    query=HistoryQuery,
+    answers={200: History},
+    raises=(UnknownFeed, UnknownEvent, LogDamaged, BAD_SEQ),
+)
+def get_history(feed: str, seq: str) -> Response:
+    """Answer the records around one with the same value of a field: what an entity did before and after."""
+    query = read_query(HistoryQuery)
+    runtime = current_site().runtime
+    runtime.feed(feed)
+    return json_response(runtime.events.alike(feed, _read_seq(seq), query.entity, query.before, query.after))
+
+
+def _read_seq(seq: str) -> int:
     if not (seq.isascii() and seq.isdigit() and len(seq) <= 18 and int(seq) >= 1):
         raise RequestError(
             400, "bad_seq", f"expected a whole number from 1 as seq, got {seq[:40]!r}", field="seq"
         )
-    return json_response(current_site().runtime.event(feed, int(seq)))
+    return int(seq)
 
 
 def _read_schema() -> FeedSchema:

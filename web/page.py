@@ -62,7 +62,7 @@ def index() -> Response:
 def data() -> Response:
     """Answer the page that scores a file."""
     read_query(NoQuery)
-    return render_page("data.html", here="/data", algorithms=ALGORITHMS)
+    return render_page("data.html", here="/data", algorithms=ALGORITHMS, uplot=has_uplot())
 
 
 @blueprint.get("/anomalies")
@@ -86,7 +86,7 @@ def settings() -> Response:
 def anomaly(alert_id: str) -> Response:
     """Answer the page of one anomaly, or of a record that is none, which says where there is neither."""
     read_query(NoQuery)
-    return render_page("anomaly.html", here="/anomalies", alert_id=alert_id)
+    return render_page("anomaly.html", here="/anomalies", alert_id=alert_id, uplot=has_uplot())
 
 
 def render_page(template: str, here: str | None = None, **values: Any) -> Response:

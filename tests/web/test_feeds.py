@@ -252,3 +252,31 @@ def test_an_event_that_was_not_posted_yet_is_404(server: ServerProcess, feed: st
     assert server.request("GET", f"/feeds/{feed}/events/1").status == 200
     answer = server.request("GET", f"/feeds/{feed}/events/2")
     assert (answer.status, answer.error["code"]) == (404, "unknown_event")
+
+
+def test_what_an_entity_did_around_a_record(server: ServerProcess) -> None:
+    feed = "followed"
+    toml = '[feed]\nentities = ["card"]\ntime = "ts"\n'
+    assert server.request("PUT", f"/feeds/{feed}", toml).status == 201
+    records = [{"ts": 1_700_000_000 + i, "card": i % 3, "amount": 1.5 * i, "memo": "x"} for i in range(900)]
+    for start in range(0, 900, 100):
+        assert server.post(feed, records[start : start + 100]).status == 202
+    answer = server.request("GET", f"/feeds/{feed}/events/500/history?entity=card&before=20&after=5")
+    assert answer.status == 200, answer.body
+    found = answer.json
+    assert (found["field"], found["value"]) == ("card", "1")
+    own = [seq for seq in range(1, 901) if (seq - 1) % 3 == 1]
+    place = own.index(500)
+    assert [one["seq"] for one in found["records"]] == own[place - 19 : place + 6]
+    one = next(one for one in found["records"] if one["seq"] == 500)
+    assert one["numbers"] == {"ts": 1_700_000_499, "card": 1, "amount": 1.5 * 499}
+    assert one["time"] == "2023-11-14T22:21:39.000Z"
+    for path, status, field in (
+        (f"/feeds/{feed}/events/500/history", 400, "entity"),
+        (f"/feeds/{feed}/events/500/history?entity=shop", 404, "seq"),
+        (f"/feeds/{feed}/events/5000/history?entity=card", 404, "seq"),
+        (f"/feeds/{feed}/events/none/history?entity=card", 400, "seq"),
+        ("/feeds/nowhere/events/1/history?entity=card", 404, "feed"),
+    ):
+        answer = server.request("GET", path)
+        assert (answer.status, answer.error["field"]) == (status, field), path

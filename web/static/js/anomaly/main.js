@@ -6,6 +6,7 @@ import * as format from "../base/format.js";
 import { Shell } from "../base/shell.js";
 import { entities, reasons, record, summary } from "../live/detail.js";
 import { drawAround } from "./around.js";
+import { History } from "./history.js";
 import { drawParts } from "./parts.js";
 import { Verdict } from "./verdict.js";
 
@@ -87,9 +88,23 @@ class AnomalyPage {
     find("record").replaceChildren(record(alert, new Set(alert.reasons.map((reason) => reason.field))));
     drawParts(this.event?.explanation ?? null);
     if (this.seq === null) find("around").closest("section").hidden = true;
-    else drawAround(find("around"), this.feed, this.seq);
+    else this.drawPast(alert);
     find("content").hidden = false;
     this.say("");
+  }
+
+  /** What came before and after: all records, and those of the same entity. */
+  async drawPast(alert) {
+    drawAround(find("around"), this.feed, this.seq);
+    const entities = alert.entities ?? (await this.entities(alert.record));
+    await new History(this.feed, this.seq).open(entities, alert.reasons[0]?.field ?? null);
+  }
+
+  /** The entities of a record that has no alert to name them. */
+  async entities(record) {
+    const { schema } = await api.feed(this.feed);
+    const named = schema.fields.filter(({ name, kind }) => kind === "entity" && record[name] !== undefined && record[name] !== null);
+    return Object.fromEntries(named.map(({ name }) => [name, String(record[name])]));
   }
 
   say(text) {

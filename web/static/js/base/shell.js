@@ -5,6 +5,7 @@
 
 import { setText } from "./dom.js";
 import { busiest, choices, FeedList, FeedSelector } from "./feeds.js";
+import { restylePlots } from "./plot.js";
 import { carryFeed, readPlace, writePlace } from "./place.js";
 import { wireTheme } from "./theme.js";
 
@@ -28,7 +29,7 @@ export class Shell {
   }
 
   open() {
-    wireTheme(find("theme"), () => {});
+    wireTheme(find("theme"), restylePlots);
     if (this.selector) window.addEventListener("hashchange", () => this.follow());
     else carryFeed(this.feed);
     this.list.keepReading();
