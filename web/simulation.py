@@ -101,7 +101,7 @@ def start_simulation() -> Response:
     return json_response(current_site().runs.start(plan, _own_url()), 201)
 
 
-@blueprint.post("/simulations/replay")
+@blueprint.post("/replays")
 @operation(query=ReplayQuery, body=RECORDS, answers={201: Run}, raises=(FeedName, RUNS, FULL))
 def start_replay() -> Response:
     """Replay the file of the body (CSV, NDJSON or JSON) into a feed, by event time or as fast as can be."""

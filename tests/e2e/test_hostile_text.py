@@ -64,7 +64,7 @@ def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerP
             pass  # it is not scored yet
         mute = {"entities": {script: image}, "field": svg, "until": later(hours=1), "note": frame}
         assert server.request("POST", f"/feeds/{FEED}/mutes", json.dumps(mute)).status == 201
-        run = server.request("POST", f"/simulations/replay?feed=played&file={quote(image)}", b'{"a": 1}\n')
+        run = server.request("POST", f"/replays?feed=played&file={quote(image)}", b'{"a": 1}\n')
         assert run.status == 201, run.body
         yield server
     finally:

@@ -24,6 +24,9 @@ FILL = {
     "alert_id": "no-such-feed-1",
     "model_id": "no-such-model",
     "job_id": "no-such-job",
+    "mute_id": "no-such-feed-1",
+    "incident_id": "no-such-feed-1",
+    "run_id": "no-such-run",
     "name": "no/such.file",
 }
 

@@ -66,14 +66,14 @@ def test_a_run_is_steered_without_losing_a_record(server: ServerProcess) -> None
 def test_a_file_that_cannot_be_replayed_says_why(server: ServerProcess) -> None:
     lines = b'{"amount": 1.5, "label": 0}\n' * 20
     answer = server.request(
-        "POST", "/simulations/replay?feed=sim-file&speed=2", lines, {"Content-Type": "application/x-ndjson"}
+        "POST", "/replays?feed=sim-file&speed=2", lines, {"Content-Type": "application/x-ndjson"}
     )
     assert answer.status == 201, answer.body
     failed = wait_until(server, answer.json["id"], lambda found: found["state"] != "running")
     assert failed["state"] == "failed"
     assert "time" in failed["error"]
     answer = server.request(
-        "POST", "/simulations/replay?feed=sim-file", lines, {"Content-Type": "application/x-ndjson"}
+        "POST", "/replays?feed=sim-file", lines, {"Content-Type": "application/x-ndjson"}
     )
     done = wait_until(server, answer.json["id"], lambda found: found["state"] != "running")
     assert (done["state"], done["accepted"]) == ("done", 20)
@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_replayed_says_why(server: ServerProcess) -> None:
         ("POST", "/simulations", {"scenario": "fraud", "rate": 0}, 400, "rate"),
         ("POST", "/simulations", {"scenario": "fraud", "feed": "No!"}, 400, "feed"),
         ("POST", "/simulations", {"scenario": "fraud", "anomaly_share": 0.9}, 400, "anomaly_share"),
-        ("POST", "/simulations/replay", None, 400, "feed"),
+        ("POST", "/replays", None, 400, "feed"),
         ("GET", "/simulations/fraud-99", None, 404, "id"),
         ("DELETE", "/simulations/fraud-99", None, 404, "id"),
         ("PATCH", "/simulations/fraud-99", {"rate": 1}, 404, "id"),

@@ -86,7 +86,7 @@ class SimulatePage {
     const query = new URLSearchParams({ feed: name, file: file.name.slice(0, 200) });
     if (speed) query.set("speed", speed);
     this.say(`Uploading ${file.name}…`);
-    const run = await sendFile(`/simulations/replay?${query}`, file, (sent) => this.say(`Uploading ${file.name}: ${format.share(sent)}`));
+    const run = await sendFile(`/replays?${query}`, file, (sent) => this.say(`Uploading ${file.name}: ${format.share(sent)}`));
     this.say(`${run.id} sends ${file.name} to the feed ${name}.`);
   }
 

@@ -21,8 +21,8 @@ export class RunRow {
     const stop = node("button", { type: "button", class: "small-button", "aria-label": `Stop ${run.id}` }, "Stop");
     stop.addEventListener("click", onStop);
     this.actions.append(stop);
-    const link = node("a", { href: `/#feed=${encodeURIComponent(run.plan.feed)}` }, run.plan.feed);
-    this.row = node("li", { "data-id": run.id }, node("div", {}, node("p", { class: "run-head" }, node("b", {}, run.id), "to", link, this.state), this.about, this.error), node("div", { class: "meter", role: "group", "aria-label": `What was caught of ${run.id}` }, this.bar, list), this.actions);
+    this.link = node("a", {}, run.plan.feed); // leads there once there is such a feed
+    this.row = node("li", { "data-id": run.id }, node("div", {}, node("p", { class: "run-head" }, node("b", {}, run.id), "to", this.link, this.state), this.about, this.error), node("div", { class: "meter", role: "group", "aria-label": `What was caught of ${run.id}` }, this.bar, list), this.actions);
   }
 
   steering(run, onSteer) {
@@ -42,6 +42,7 @@ export class RunRow {
     setText(this.about, about(run));
     setText(this.error, run.error ?? "");
     this.actions.hidden = run.state !== "running";
+    if (run.accepted) this.link.href = `/#feed=${encodeURIComponent(run.plan.feed)}`;
     const { caught, missed, false_alarms: alarms } = run;
     const all = caught + missed + alarms;
     this.bar.replaceChildren(...[["caught", caught], ["missed", missed], ["false-alarms", alarms]].filter(([, n]) => n).map(([name, n]) => part(name, n / all)));
