@@ -72,9 +72,7 @@ def test_a_file_that_cannot_be_replayed_says_why(server: ServerProcess) -> None:
     failed = wait_until(server, answer.json["id"], lambda found: found["state"] != "running")
     assert failed["state"] == "failed"
     assert "time" in failed["error"]
-    answer = server.request(
-        "POST", "/replays?feed=sim-file", lines, {"Content-Type": "application/x-ndjson"}
-    )
+    answer = server.request("POST", "/replays?feed=sim-file", lines, {"Content-Type": "application/x-ndjson"})
     done = wait_until(server, answer.json["id"], lambda found: found["state"] != "running")
     assert (done["state"], done["accepted"]) == ("done", 20)
 
